@@ -1,0 +1,36 @@
+# The commands behind each target are in the README, for those without make.
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+INSTALL = pip install --quiet --disable-pip-version-check --require-hashes -r
+COMPILE = uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
+	--generate-hashes --no-header pyproject.toml
+
+.PHONY: repro test lint lock
+
+repro: .venv/pipeline
+	dvc repro
+
+test: .venv/dev
+	pytest -n 2
+
+lint: .venv/dev
+	ruff check
+	ruff format --check
+	mypy
+
+lock: .venv/dev
+	$(COMPILE) --upgrade -o requirements.txt
+	$(COMPILE) --upgrade -c requirements.txt --extra s3 -o requirements-s3.txt
+	$(COMPILE) --upgrade -c requirements.txt --extra ssh -o requirements-ssh.txt
+	$(COMPILE) --upgrade -c requirements.txt --all-extras -o requirements-dev.txt
+
+# Stamps: an environment is installed once, and again when its lock changes.
+.venv/pipeline .venv/dev: | .venv
+.venv/pipeline: requirements.txt
+	$(INSTALL) $< && touch $@
+.venv/dev: requirements-dev.txt
+	$(INSTALL) $< && touch $@ .venv/pipeline
+
+.venv:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11, 3.12 or 3.13 is needed, the versions that TensorFlow has builds for; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" % v)'
+	$(PYTHON) -m venv $@
