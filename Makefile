@@ -20,8 +20,9 @@ lint: .venv/dev
 
 lock: .venv/dev
 	$(COMPILE) --upgrade -o requirements.txt
-	$(COMPILE) --upgrade -c requirements.txt --extra s3 -o requirements-s3.txt
-	$(COMPILE) --upgrade -c requirements.txt --extra ssh -o requirements-ssh.txt
+	for extra in s3 ssh ray; do \
+		$(COMPILE) --upgrade -c requirements.txt --extra $$extra -o requirements-$$extra.txt || exit; \
+	done
 	$(COMPILE) --upgrade -c requirements.txt --all-extras -o requirements-dev.txt
 
 # Stamps: an environment is installed once, and again when its lock changes.
