@@ -7,7 +7,7 @@ import numpy as np
 from stages.runtime import keras
 
 
-class Batches(keras.utils.PyDataset):
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
     """Batches of images (n, height, width, channels) and labels (n,), in the order of `order`.
 
     `order` is int64 (n,), and may be replaced between epochs.

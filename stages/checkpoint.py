@@ -70,7 +70,7 @@ def restore(path: Path, model: keras.Model) -> list[list[float]]:
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            history = archive["history"].tolist()
+            history: list[list[float]] = archive["history"].tolist()
             values = [archive[str(i)] for i in range(len(variables(model)))]
     except FileNotFoundError:
         return []

@@ -45,7 +45,8 @@ def first_kernels(model: keras.Model) -> np.ndarray:
     """Return the first convolution's kernels, float32 (height, width, channels, filters)."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):
-            return keras.ops.convert_to_numpy(layer.kernel)
+            kernels: np.ndarray = keras.ops.convert_to_numpy(layer.kernel)
+            return kernels
     raise InputError(f"{MODEL}: has no Conv2D layer; expected one to show its kernels")
 
 

@@ -66,7 +66,8 @@ def parse_header(path: Path, header: bytes, ndim: int) -> tuple[int, ...]:
         )
     if header[2] != UNSIGNED_BYTE:
         raise InputError(
-            f"{path}: element type 0x{header[2]:02x}; expected 0x{UNSIGNED_BYTE:02x}, unsigned bytes"
+            f"{path}: element type 0x{header[2]:02x}; expected 0x{UNSIGNED_BYTE:02x}, "
+            "unsigned bytes"
         )
     if header[3] != ndim or len(header) < 4 + 4 * ndim:
         raise InputError(f"{path}: {header[3]} dimensions; expected a whole header with {ndim}")

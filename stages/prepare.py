@@ -68,7 +68,8 @@ def check_agreement(
 
 def scale(images: np.ndarray) -> np.ndarray:
     """Turn uint8 images (n, height, width) into float32 (n, height, width, 1) in [0, 1]."""
-    return np.divide(images, 255, dtype=np.float32)[..., np.newaxis]
+    scaled: np.ndarray = np.divide(images, 255, dtype=np.float32)
+    return scaled[..., np.newaxis]
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ class TrainParams(params.Section):
     threads: PositiveInt
 
 
-class EndOfEpoch(keras.callbacks.Callback):
+class EndOfEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Seeds each epoch at its begin; at its end, adds to the history and writes a checkpoint."""
 
     def __init__(self, seed: int, batches: Batches, history: list[list[float]], path: Path) -> None:
@@ -131,7 +131,7 @@ def main() -> None:
     sources = sorted(Path(__file__).parent.glob("*.py"))
     path = checkpoint.path_for(
         f"{seed} {network} {train} {sys.version} {keras.version()}",
-        [X_TRAIN, Y_TRAIN, ENVIRONMENT, *(source.relative_to(Path.cwd()) for source in sources)],
+        [X_TRAIN, Y_TRAIN, ENVIRONMENT, *sources],
     )
     with checkpoint.exclusive(path):
         history = checkpoint.restore(path, model)

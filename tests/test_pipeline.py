@@ -1,11 +1,8 @@
 """The pipeline as its user runs it: `dvc repro` on a few hundred real images."""
 
-import re
-
 import pytest
-import yaml
 
-from tests.conftest import ROOT, Project
+from tests.conftest import Project
 
 pytestmark = pytest.mark.slow
 
