@@ -45,7 +45,7 @@ def first_kernels(model: keras.Model) -> np.ndarray:
     """Return the first convolution's kernels, float32 (height, width, channels, filters)."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):
-            kernels: np.ndarray = keras.ops.convert_to_numpy(layer.kernel)
+            kernels: np.ndarray = layer.kernel.numpy()
             return kernels
     raise InputError(f"{MODEL}: has no Conv2D layer; expected one to show its kernels")
 
@@ -67,7 +67,7 @@ def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     predicted = probabilities.argmax(axis=1)
     losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
     return {
-        "loss": float(keras.ops.convert_to_numpy(losses).mean(dtype=np.float64)),
+        "loss": float(losses.numpy().mean(dtype=np.float64)),
         "accuracy": float((predicted == labels).mean()),
         "errors": int((predicted != labels).sum()),
         "macro_f1": macro_f1(labels, predicted),

@@ -1,0 +1,68 @@
+"""Metrics, predictions and kernels, against values computed by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from stages import evaluate, model
+from stages.errors import InputError
+from stages.runtime import keras
+from tests.test_model import SHAPE, params
+
+LABELS = np.array([0, 0, 1, 2], np.uint8)
+PROBABILITIES = np.array(
+    [[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]], np.float32
+)
+
+
+def test_metrics_are_those_computed_by_hand() -> None:
+    metrics = evaluate.measure(PROBABILITIES, LABELS)
+    by_hand = -(math.log(0.5) + math.log(0.25) + math.log(0.8) + math.log(0.6)) / 4
+    assert metrics["loss"] == pytest.approx(by_hand, rel=1e-6)
+    assert metrics["accuracy"] == 0.75
+    assert metrics["errors"] == 1
+    # Class 0: precision 1, recall 1/2; class 1: precision 1/2, recall 1; class 2: all right.
+    assert metrics["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
+
+
+def test_a_class_that_never_occurs_does_not_count_for_f1() -> None:
+    assert evaluate.macro_f1(np.array([0, 2]), np.array([0, 2])) == 1
+
+
+def test_loss_and_accuracy_are_what_keras_evaluates() -> None:
+    network = model.build(params(), SHAPE, 10)
+    network.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    random = np.random.default_rng(0)
+    images = random.random((50, *SHAPE), np.float32)
+    labels = random.integers(10, size=50)
+    loss, accuracy = network.evaluate(images, labels, verbose=0)
+    metrics = evaluate.measure(network.predict(images, verbose=0), labels)
+    assert metrics["loss"] == pytest.approx(loss, rel=1e-5)
+    assert metrics["accuracy"] == pytest.approx(accuracy)
+
+
+def test_predictions_hold_label_guess_and_confidence() -> None:
+    assert evaluate.tabulate(PROBABILITIES, LABELS).to_csv(index=False).splitlines() == [
+        "index,actual,predicted,confidence",
+        "0,0,0,0.5",
+        "1,0,1,0.5",
+        "2,1,1,0.8",
+        "3,2,2,0.6",
+    ]
+
+
+def test_kernels_are_found_wherever_the_first_convolution_stands() -> None:
+    layers = keras.layers
+    network = keras.Sequential(
+        [keras.Input(SHAPE), layers.Rescaling(2.0), layers.Conv2D(5, 3), layers.Conv2D(7, 2)]
+    )
+    kernels = evaluate.first_kernels(network)
+    assert kernels.shape == (3, 3, 1, 5)
+    np.testing.assert_array_equal(kernels, network.layers[1].get_weights()[0])
+
+
+def test_a_model_without_convolutions_has_no_kernels_to_show() -> None:
+    network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    with pytest.raises(InputError, match="no Conv2D layer"):
+        evaluate.first_kernels(network)

@@ -1,0 +1,33 @@
+"""Reading IDX and scaling: checked against bytes written by hand."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages import idx, prepare
+
+# Two images of 2x3 pixels, written out by the format's description.
+HEADER = bytes.fromhex("00000803 00000002 00000002 00000003")
+PIXELS = bytes([0, 51, 102, 153, 204, 255, 1, 2, 3, 4, 5, 6])
+
+
+@pytest.mark.parametrize("name", ["images", "images.gz"])
+def test_idx_holds_what_was_written_by_hand(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    content = HEADER + PIXELS
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    images = idx.read(path, ndim=3)
+    assert images.dtype == np.uint8
+    assert images.tolist() == [[[0, 51, 102], [153, 204, 255]], [[1, 2, 3], [4, 5, 6]]]
+
+
+def test_scaling_gives_float32_with_a_channel_axis() -> None:
+    images = np.array([[[0, 51, 102], [153, 204, 255]]], np.uint8)
+    scaled = prepare.scale(images)
+    assert scaled.dtype == np.float32
+    assert scaled.shape == (1, 2, 3, 1)
+    np.testing.assert_array_equal(
+        scaled[0, ..., 0], np.array([[0, 0.2, 0.4], [0.6, 0.8, 1]], np.float32)
+    )
