@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from stages.errors import InputError
 
@@ -57,8 +58,11 @@ def load_array(path: Path, dtype: npt.DTypeLike, ndim: int) -> np.ndarray:
 
 
 def load_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Read the CSV file at `path`; raise InputError unless it has rows and exactly `columns`."""
-    expected = f"expected a table with the columns {', '.join(columns)}"
+    """Read numbers from the CSV file at `path`.
+
+    Raises InputError unless it has rows, exactly `columns`, and a finite number in each cell.
+    """
+    expected = f"expected numbers in the columns {', '.join(columns)}"
     try:
         table = pd.read_csv(path)
     except FileNotFoundError:
@@ -68,4 +72,7 @@ def load_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     if list(table.columns) != list(columns) or table.empty:
         found = f"{len(table)} rows of {', '.join(map(str, table.columns))}"
         raise InputError(f"{path}: found {found}; {expected}")
+    for column in columns:
+        if not (is_numeric_dtype(table[column]) and np.isfinite(table[column]).all()):
+            raise InputError(f"{path}: column {column} has other things than numbers; {expected}")
     return table

@@ -15,6 +15,7 @@ X_TRAIN = Path("data/prepared/x_train.npy")
 Y_TRAIN = Path("data/prepared/y_train.npy")
 X_TEST = Path("data/prepared/x_test.npy")
 Y_TEST = Path("data/prepared/y_test.npy")
+INPUTS = (RAW,)
 OUTPUTS = (X_TRAIN, Y_TRAIN, X_TEST, Y_TEST)
 
 
@@ -87,4 +88,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main, (RAW,), OUTPUTS)
+    run(main, INPUTS, OUTPUTS)

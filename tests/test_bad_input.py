@@ -1,0 +1,425 @@
+"""Bad input of every kind: one line that names the file or key, exit code 1, nothing written.
+
+A new bad case is one line of a table below.
+"""
+
+import gzip
+import importlib
+import json
+import os
+import shutil
+import tracemalloc
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from stages import errors, files, idx, runtime
+from stages.runtime import keras
+from tests.conftest import Project, write_idx
+
+IMAGES = "data/raw/mnist/train-images-idx3-ubyte"
+LABELS = "data/raw/mnist/train-labels-idx1-ubyte"
+TEST_IMAGES = "data/raw/mnist/t10k-images-idx3-ubyte"
+TEST_LABELS = "data/raw/mnist/t10k-labels-idx1-ubyte"
+
+Change = Callable[[], object]
+
+
+@pytest.fixture
+def workspace(
+    reproduced_once: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """The folder of a finished small run, as the current one."""
+    shutil.copytree(
+        reproduced_once.root, tmp_path / "w", ignore=shutil.ignore_patterns(".git", ".dvc")
+    )
+    monkeypatch.chdir(tmp_path / "w")
+    # The tests' process pins its threads once; each stage has a process of its own.
+    monkeypatch.setattr(runtime, "pin", lambda threads: None)
+    yield tmp_path / "w"
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and ".checkpoints" not in path.parts
+    }
+
+
+def complaint(stage: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a stage that must fail; return its one line, having checked that nothing changed."""
+    module = importlib.import_module(f"stages.{stage}")
+    monkeypatch.setattr("sys.argv", [f"{stage}.py"])
+    before = tree(Path.cwd())
+    with pytest.raises(SystemExit) as stopped:
+        errors.run(module.main, module.INPUTS, module.OUTPUTS)
+    message = stopped.value.code
+    assert isinstance(message, str), "a text makes Python print it on stderr and exit with 1"
+    assert message.startswith(f"{stage}: ")
+    assert "\n" not in message
+    assert len(message) < 500
+    assert tree(Path.cwd()) == before
+    return message
+
+
+def write(path: str, content: bytes) -> Change:
+    return lambda: Path(path).write_bytes(content)
+
+
+def edit(path: str, change: Callable[[bytes], bytes]) -> Change:
+    return lambda: Path(path).write_bytes(change(Path(path).read_bytes()))
+
+
+def gz(path: str, change: Callable[[bytes], bytes]) -> Change:
+    """Replace a plain file by its gzipped form with something done to that."""
+
+    def act() -> None:
+        content = gzip.compress(Path(path).read_bytes())
+        Path(path).unlink()
+        Path(f"{path}.gz").write_bytes(change(content))
+
+    return act
+
+
+def labels(path: str, change: Callable[[np.ndarray], np.ndarray]) -> Change:
+    return lambda: write_idx(Path(path), change(idx.read(Path(path), 1)))
+
+
+def flip(content: bytes, place: int) -> bytes:
+    return content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
+
+
+def directory(path: str) -> Change:
+    def act() -> None:
+        Path(path).unlink()
+        Path(path).mkdir()
+
+    return act
+
+
+def no_images() -> None:
+    write_idx(Path(IMAGES), np.zeros((0, 28, 28)))
+    write_idx(Path(LABELS), np.zeros(0))
+
+
+def header(*dimensions: int) -> bytes:
+    return bytes([0, 0, 8, len(dimensions)]) + b"".join(n.to_bytes(4) for n in dimensions)
+
+
+RAW: dict[str, tuple[Change, str]] = {
+    "missing": (lambda: Path(IMAGES).unlink(), f"{IMAGES}[.gz]: not found"),
+    "twice": (lambda: shutil.copy(IMAGES, f"{IMAGES}.gz"), f"{IMAGES}[.gz]: both found"),
+    "empty": (write(IMAGES, b""), f"{IMAGES}: empty"),
+    "empty gzip": (gz(IMAGES, lambda _: gzip.compress(b"")), f"{IMAGES}.gz: empty"),
+    "empty .gz": (gz(IMAGES, lambda _: b""), f"{IMAGES}.gz: empty"),
+    "truncated .gz": (gz(IMAGES, lambda c: c[:5000]), f"{IMAGES}.gz: damaged gzip file"),
+    # Where the flipped byte still decodes, the length is wrong before the checksum is reached.
+    "corrupt .gz": (gz(IMAGES, lambda c: flip(c, 5000)), f"{IMAGES}.gz: "),
+    "wrong checksum": (gz(IMAGES, lambda c: flip(c, len(c) - 6)), f"{IMAGES}.gz: damaged"),
+    "not gzipped": (lambda: Path(IMAGES).rename(f"{IMAGES}.gz"), f"{IMAGES}.gz: damaged"),
+    "wrong magic": (edit(IMAGES, lambda c: b"\1\2" + c[2:]), "expected the IDX magic 00000803"),
+    "no IDX at all": (write(IMAGES, b"P5 28 28 255\n" * 99), f"{IMAGES}: starts with 50352032"),
+    "a short text": (write(LABELS, b"7"), f"{LABELS}: starts with 37"),
+    "float elements": (edit(IMAGES, lambda c: flip(c, 2)), "element type 0xf7; expected 0x08"),
+    "labels as images": (lambda: shutil.copy(LABELS, IMAGES), "1 dimensions; expected"),
+    "half a header": (edit(IMAGES, lambda c: c[:10]), "expected a whole header with 3"),
+    "promises more": (
+        edit(IMAGES, lambda c: header(301, 28, 28) + c[16:]),
+        "promises 235,984 bytes (301, 28, 28); found only 235,200",
+    ),
+    "promises less": (edit(IMAGES, lambda c: header(299, 28, 28) + c[16:]), "found more"),
+    "promises terabytes": (
+        edit(IMAGES, lambda c: header(2**32 - 1, 1000, 1000) + c[16:]),
+        "promises 4,294,967,295,000,000 bytes",
+    ),
+    "promises terabytes, gzipped": (
+        gz(IMAGES, lambda _: gzip.compress(header(2**32 - 1, 1000, 1000))),
+        "promises 4,294,967,295,000,000 bytes",
+    ),
+    "fewer labels": (labels(LABELS, lambda y: y[:-1]), f"{LABELS}: 299 labels for the 300 images"),
+    "other size": (
+        lambda: write_idx(Path(TEST_IMAGES), np.zeros((100, 28, 27))),
+        "training images are (28, 28), test images (28, 27)",
+    ),
+    "skipped class": (labels(LABELS, lambda y: np.where(y == 4, 3, y)), "reach 9 but skip 4"),
+    "classes from 1": (labels(LABELS, lambda y: y + 1), "reach 10 but skip 0"),
+    "unknown test class": (labels(TEST_LABELS, lambda y: y + 1), "a test label is 10"),
+    "single class": (labels(LABELS, lambda y: y * 0), "training labels are all 0"),
+    "no images": (no_images, f"{IMAGES}: no images"),
+    "images without pixels": (
+        lambda: write_idx(Path(IMAGES), np.zeros((300, 0, 28))),
+        f"{IMAGES}: no images, shape (300, 0, 28)",
+    ),
+    "a directory": (directory(IMAGES), f"{IMAGES}: not a file"),
+    "no data set": (lambda: shutil.rmtree("data/raw/mnist"), "not found"),
+}
+
+
+@pytest.mark.parametrize("case", RAW)
+def test_bad_raw_data(workspace: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    change, expected = RAW[case]
+    change()
+    tracemalloc.start()
+    message = complaint("prepare", monkeypatch)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert expected in message
+    assert peak < 20e6, "bytes: nothing is allocated for a promise"
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Give up root's right to read everything, where the tests run as root."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_raw_data_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "images"
+    path.write_bytes(header(1, 1, 1) + b"\0")
+    path.chmod(0)
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.owner() == tmp_path.owner() and "pytest" in folder.name:
+            folder.chmod(0o755)
+    monkeypatch.setattr("sys.argv", ["prepare.py"])
+    with as_nobody(), pytest.raises(SystemExit) as stopped:
+        errors.run(lambda: print(idx.read(path, 3)), [], [])
+    assert stopped.value.code == f"prepare: {path}: Permission denied"
+
+
+def put(key: str, value: Any) -> Callable[[dict[str, Any]], object]:
+    *sections, leaf = key.split(".")
+
+    def act(document: dict[str, Any]) -> None:
+        for section in sections:
+            document = document[section]
+        document[leaf] = value
+
+    return act
+
+
+def drop(key: str) -> Callable[[dict[str, Any]], object]:
+    *sections, leaf = key.split(".")
+
+    def act(document: dict[str, Any]) -> None:
+        for section in sections:
+            document = document[section]
+        del document[leaf]
+
+    return act
+
+
+# Stage, change, what its line says.
+PARAMS: dict[str, tuple[str, Callable[[dict[str, Any]], object], str]] = {
+    "unknown section": ("prepare", put("trian", {}), "unknown section 'trian'"),
+    "missing section": ("prepare", drop("visualize"), "section 'visualize' is missing"),
+    "section as number": ("train", put("train", 3), "train: found 3; expected the keys epochs"),
+    "section as nothing": ("train", put("train", None), "train: found None"),
+    "unknown key": ("train", put("train.epoch", 3), "train.epoch: unknown key; allowed are epochs"),
+    "missing key": ("train", drop("train.epochs"), "train.epochs: missing"),
+    "text for a whole number": ("train", put("train.epochs", "ten"), "train.epochs: found 'ten'"),
+    "quoted number": ("train", put("train.epochs", "10"), "train.epochs: found '10'"),
+    "1e-3": ("train", put("train.learning_rate", "1e-3"), "write it as 0.001, not 1e-3"),
+    "NaN": ("train", put("train.learning_rate", float("nan")), "train.learning_rate: found nan"),
+    "infinity": ("train", put("train.learning_rate", float("inf")), "learning_rate: found inf"),
+    "negative rate": ("train", put("train.learning_rate", -0.1), "learning_rate: found -0.1"),
+    "zero rate": ("train", put("train.learning_rate", 0), "learning_rate: found 0"),
+    "no epochs": ("train", put("train.epochs", 0), "train.epochs: found 0"),
+    "half an epoch": ("train", put("train.epochs", 0.5), "train.epochs: found 0.5"),
+    "true as a number": ("train", put("train.epochs", True), "train.epochs: found True"),
+    "negative batch": ("train", put("train.batch_size", -1), "train.batch_size: found -1"),
+    "batch too large": ("train", put("train.batch_size", 1000), "train.batch_size is 1000"),
+    "no validation": ("train", put("train.validation_split", 0), "validation_split: found 0"),
+    "all validation": ("train", put("train.validation_split", 1), "validation_split: found 1"),
+    "tiny validation": ("train", put("train.validation_split", 0.9999), "0.9999 parts 300 images"),
+    "unknown optimizer": ("train", put("train.optimizer", "magic"), "train.optimizer: found 'mag"),
+    "no threads": ("train", put("train.threads", 0), "train.threads: found 0"),
+    "unknown architecture": ("train", put("model.architecture", "big"), "'compact', 'explicit' or"),
+    "number as a list": ("train", put("model.filters", 32), "model.filters: found 32"),
+    "no filters": ("train", put("model.filters", []), "model.filters: found []"),
+    "zero filters": ("train", put("model.filters", [32, 0]), "model.filters.1: found 0"),
+    "dropout of all": ("train", put("model.dropout", 1.0), "model.dropout: found 1.0"),
+    "negative dropout": ("train", put("model.dropout", -0.5), "model.dropout: found -0.5"),
+    "kernel too large": ("train", put("model.kernel_size", 12), "leave nothing of 28x28 images"),
+    "pool too large": ("train", put("model.pool_size", 27), "leave nothing of 28x28 images"),
+    "negative seed": ("train", put("seed", -1), "seed: found -1"),
+    "seed too large": ("train", put("seed", 2**32), "seed: found 4294967296"),
+    "text as a seed": ("train", put("seed", "lucky"), "seed: found 'lucky'"),
+    "data set elsewhere": ("prepare", put("prepare.dataset", "../raw"), "found '../raw'"),
+    "data set not there": ("prepare", put("prepare.dataset", "nist"), "data/raw/nist/train-images"),
+    "no dots": ("visualize", put("visualize.dpi", 0), "visualize.dpi: found 0"),
+    "too many dots": ("visualize", put("visualize.dpi", 10**6), "visualize.dpi: found 1000000"),
+}
+
+
+@pytest.mark.parametrize("case", PARAMS)
+def test_bad_parameters(workspace: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    stage, change, expected = PARAMS[case]
+    document = yaml.safe_load(Path("params.yaml").read_text())
+    change(document)
+    Path("params.yaml").write_text(yaml.safe_dump(document))
+    message = complaint(stage, monkeypatch)
+    assert expected in message
+    assert "params.yaml: " in message or "data/raw/nist" in message
+
+
+TEXTS: dict[str, tuple[bytes, str]] = {
+    "empty file": (b"", "found nothing"),
+    "only a comment": (b"# later\n", "found nothing"),
+    "a list": (b"- seed\n- train\n", "found a list"),
+    "a word": (b"seed", "found a str"),
+    "an open bracket": (b"seed: [1,\n", "not valid YAML"),
+    "a tab": (b"train:\n\tepochs: 1\n", "not valid YAML"),
+    "not UTF-8": (b"seed: \xff\xfe\n", "not valid YAML"),
+    "a Python object": (b"seed: !!python/object/apply:os.getpid []\n", "not valid YAML"),
+}
+
+
+@pytest.mark.parametrize("case", TEXTS)
+def test_bad_yaml(workspace: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    content, expected = TEXTS[case]
+    Path("params.yaml").write_bytes(content)
+    assert f"params.yaml: {expected}" in complaint("prepare", monkeypatch)
+
+
+def save_array(path: str, array: Any) -> Change:
+    return lambda: np.save(path, array, allow_pickle=True)
+
+
+def save_model(*layers: Any, shape: tuple[int, ...] = (28, 28, 1)) -> Change:
+    return lambda: keras.Sequential([keras.Input(shape), *layers]).save("models/model.keras")
+
+
+def convolution(classes: int = 10) -> list[Any]:
+    layers = keras.layers
+    return [layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(classes, activation="softmax")]
+
+
+def code_in_config() -> None:
+    """Rewrite the model's configuration to a Lambda layer that carries Python bytecode."""
+    keras.Sequential(
+        [keras.Input((28, 28, 1)), keras.layers.Lambda(lambda x: x + 1), *convolution()]
+    ).save("models/model.keras")
+    config = json.loads(zipfile.ZipFile("models/model.keras").read("config.json"))
+    assert "__lambda__" in json.dumps(config)
+
+
+X_TRAIN, Y_TRAIN = "data/prepared/x_train.npy", "data/prepared/y_train.npy"
+X_TEST, Y_TEST = "data/prepared/x_test.npy", "data/prepared/y_test.npy"
+MODEL, HISTORY = "models/model.keras", "reports/history.csv"
+PREDICTIONS, KERNELS = "reports/predictions.csv", "reports/kernels.npy"
+
+# Stage, change, what its line says.
+INTERMEDIATE: dict[str, tuple[str, Change, str]] = {
+    "truncated array": ("train", edit(X_TRAIN, lambda c: c[:-1]), f"{X_TRAIN}: damaged"),
+    "cut-off header": ("train", edit(X_TRAIN, lambda c: c[:50]), f"{X_TRAIN}: damaged"),
+    "empty array file": ("train", write(X_TRAIN, b""), f"{X_TRAIN}: damaged"),
+    "missing array": ("train", lambda: Path(X_TRAIN).unlink(), f"{X_TRAIN}: not found"),
+    "array with pickle": ("train", save_array(Y_TRAIN, np.array([{}])), f"{Y_TRAIN}: damaged"),
+    "a bare pickle": ("train", write(Y_TRAIN, b"\x80\x04N."), f"{Y_TRAIN}: damaged"),
+    "float64 array": ("train", save_array(X_TRAIN, np.zeros((300, 28, 28, 1))), "found float64"),
+    "flat array": ("train", save_array(X_TRAIN, np.zeros((300, 784), np.float32)), "(300, 784)"),
+    "no training images": ("train", save_array(X_TRAIN, np.zeros((0, 28, 28, 1), "f4")), "300 lab"),
+    "labels missing": ("train", save_array(Y_TRAIN, np.zeros(299, np.uint8)), "299 labels"),
+    "no .keras at all": ("evaluate", write(MODEL, b"weights"), f"{MODEL}: can't be loaded"),
+    "truncated model": ("evaluate", edit(MODEL, lambda c: c[:-500]), f"{MODEL}: can't be loaded"),
+    "flipped weight": ("evaluate", edit(MODEL, lambda c: flip(c, 90_000)), f"{MODEL}: can't be"),
+    "missing model": ("evaluate", lambda: Path(MODEL).unlink(), f"{MODEL}: not found"),
+    "model with code": ("evaluate", code_in_config, f"{MODEL}: can't be loaded"),
+    "other image size": (
+        "evaluate",
+        lambda: save_model(*convolution(), shape=(32, 32, 3))(),
+        f"{MODEL}: takes images of (32, 32, 3); expected (28, 28, 1)",
+    ),
+    "fewer classes": ("evaluate", lambda: save_model(*convolution(2))(), "below 2, the model's"),
+    "no convolution": (
+        "evaluate",
+        lambda: save_model(keras.layers.Flatten(), keras.layers.Dense(10))(),
+        "has no Conv2D layer",
+    ),
+    "damaged test images": ("evaluate", edit(X_TEST, lambda c: c[:-1]), f"{X_TEST}: damaged"),
+    "test labels missing": ("evaluate", save_array(Y_TEST, np.zeros(99, np.uint8)), "99 labels"),
+    "history without a column": (
+        "visualize",
+        edit(HISTORY, lambda c: c.replace(b"val_loss", b"other")),
+        f"{HISTORY}: found 2 rows of epoch, loss, accuracy, other, val_accuracy; expected",
+    ),
+    "history without epochs": ("visualize", edit(HISTORY, lambda c: c.split(b"\n")[0]), "0 rows"),
+    "history with text": (
+        "visualize",
+        edit(HISTORY, lambda c: c + b"3,a,b,c,d\n"),
+        f"{HISTORY}: ",
+    ),
+    "empty history": ("visualize", write(HISTORY, b""), f"{HISTORY}: damaged"),
+    "binary history": ("visualize", write(HISTORY, b"\xff\xfe\0\1"), f"{HISTORY}: "),
+    "missing predictions": ("visualize", lambda: Path(PREDICTIONS).unlink(), "not found"),
+    "damaged kernels": ("visualize", edit(KERNELS, lambda c: c[:-1]), f"{KERNELS}: damaged"),
+}
+
+
+@pytest.mark.parametrize("case", INTERMEDIATE)
+def test_damaged_or_foreign_files_between_stages(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    stage, change, expected = INTERMEDIATE[case]
+    change()
+    assert expected in complaint(stage, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "stage", "expected"),
+    [
+        (put("prepare.dataset", "../raw"), "prepare", "prepare.dataset: found '../raw'"),
+        (put("train.batch_size", 1000), "train", "train.batch_size is 1000; expected at most 270"),
+        (put("visualize.dpi", 0), "visualize", "visualize.dpi: found 0"),
+    ],
+)
+def test_repro_stops_at_bad_input_and_keeps_the_last_good_state(
+    reproduced: Project, change: Callable[[dict[str, Any]], object], stage: str, expected: str
+) -> None:
+    path = reproduced.root / "params.yaml"
+    good = path.read_text()
+    before = tree(reproduced.root / "reports") | tree(reproduced.root / "models")
+    document = yaml.safe_load(good)
+    change(document)
+    path.write_text(yaml.safe_dump(document))
+
+    done = reproduced.run("dvc", "repro", check=False)
+    assert done.returncode
+    assert "Traceback" not in done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith(f"{stage}: ")] == [
+        next(line for line in done.stderr.splitlines() if expected in line)
+    ]
+
+    path.write_text(good)
+    reproduced.run("dvc", "checkout")
+    assert tree(reproduced.root / "reports") | tree(reproduced.root / "models") == before
+    assert reproduced.repro() == []
+
+
+def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.txt", tmp_path / "new.txt"
+    old.write_text("before")
+    with (
+        pytest.raises(ZeroDivisionError),
+        files.replacing(old, new) as (first, second),
+    ):
+        first.write_text("after")
+        second.write_text("half")
+        raise ZeroDivisionError
+    assert old.read_text() == "before"
+    assert [path.name for path in tmp_path.iterdir()] == ["old.txt"]
