@@ -6,9 +6,8 @@ after everything the training depends on, so that one of another training is nev
 
 import fcntl
 import hashlib
+import io
 import sys
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +26,7 @@ def path_for(settings: str, inputs: Sequence[Path]) -> Path:
     for path in inputs:
         with path.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return FOLDER / f"{digest.hexdigest()[:32]}.npz"
+    return FOLDER / f"{digest.hexdigest()[:32]}.checkpoint"
 
 
 @contextmanager
@@ -44,7 +43,7 @@ def exclusive(checkpoint: Path) -> Iterator[None]:
         except BlockingIOError:
             print("Waiting for a training that still runs in this folder", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        for other in FOLDER.glob("*.npz"):
+        for other in FOLDER.glob("*.checkpoint"):
             if other != checkpoint:
                 other.unlink()
         yield
@@ -56,28 +55,34 @@ def variables(model: keras.Model) -> list[keras.Variable]:
 
 
 def save(path: Path, model: keras.Model, history: Sequence[Sequence[float]]) -> None:
-    """Write the state after `len(history)` epochs; raise InputError if it can't be written."""
+    """Write the state after `len(history)` epochs, behind its SHA-256.
+
+    Raises InputError if it can't be written.
+    """
     arrays = {str(i): variable.numpy() for i, variable in enumerate(variables(model))}
+    buffer = io.BytesIO()
+    np.savez(buffer, history=np.array(history), **arrays)
+    content = buffer.getvalue()
     with replacing(path) as (partial,):
-        np.savez(partial, history=np.array(history), **arrays)
+        partial.write_bytes(hashlib.sha256(content).digest() + content)
 
 
 def restore(path: Path, model: keras.Model) -> list[list[float]]:
     """Set the model to the checkpoint's state and return its history, a row an epoch.
 
     Returns an empty history, and leaves the model as it is, if there is no checkpoint; a damaged
-    one, which the archive's checksums reveal, is set aside as `damaged` and said on stderr.
+    one is set aside as `damaged`, which is said on stderr.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            history: list[list[float]] = archive["history"].tolist()
-            values = [archive[str(i)] for i in range(len(variables(model)))]
-    except FileNotFoundError:
+    if not path.exists():
         return []
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, OSError) as error:
+    whole = path.read_bytes()
+    digest, content = whole[:32], whole[32:]
+    if hashlib.sha256(content).digest() != digest:
         aside = path.replace(FOLDER / "damaged")
-        print(f"{path}: damaged ({error}); kept as {aside}, starting afresh", file=sys.stderr)
+        print(f"{path}: damaged; kept as {aside}, starting afresh", file=sys.stderr)
         return []
-    for variable, value in zip(variables(model), values, strict=True):
-        variable.assign(value)
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        for i, variable in enumerate(variables(model)):
+            variable.assign(archive[str(i)])
+        history: list[list[float]] = archive["history"].tolist()
     return history

@@ -1,0 +1,104 @@
+"""The same commit gives the same bytes: in another folder, process and order of calls."""
+
+import json
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages import archive, model, seeding
+from stages.runtime import keras
+from tests.conftest import Project
+from tests.test_model import SHAPE, params
+from tests.test_train import settings
+
+
+def a_model() -> keras.Model:
+    from stages.train import compile_model
+
+    network = model.build(params(), SHAPE, 10)
+    seeding.draw_weights(network, seed=1)
+    compile_model(network, settings())
+    return network
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    path = tmp_path / "model.keras"
+    archive.save(a_model(), path)
+    return path
+
+
+@pytest.mark.slow
+def test_a_model_is_saved_with_the_same_bytes_at_another_time(saved: Path) -> None:
+    network = keras.models.load_model(saved)
+    archive.save(network, saved.with_name("first.keras"))
+    time.sleep(2.1)  # the zip format counts in two seconds
+    archive.save(network, saved.with_name("second.keras"))
+    network.save(saved.with_name("plain.keras"))
+    first, second = (saved.with_name(f"{name}.keras") for name in ("first", "second"))
+    assert first.read_bytes() == second.read_bytes()
+    assert saved.with_name("plain.keras").read_bytes() != first.read_bytes()
+
+
+def test_a_saved_model_holds_no_time_and_no_address(saved: Path) -> None:
+    with zipfile.ZipFile(saved) as content:
+        assert {info.date_time for info in content.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert json.loads(content.read("metadata.json"))["date_saved"].startswith("1980")
+        config = content.read("config.json").decode()
+    ids = [
+        int(part.split("}")[0].split(",")[0]) for part in config.split('shared_object_id": ')[1:]
+    ]
+    assert all(number < 100 for number in ids)
+
+
+def test_shared_objects_stay_shared_when_they_are_renumbered() -> None:
+    config = {
+        "a": {"shared_object_id": 140},
+        "b": [{"shared_object_id": 99}],
+        "shared_object_id": 140,
+    }
+    assert archive.renumber(config, {}) == {
+        "a": {"shared_object_id": 0},
+        "b": [{"shared_object_id": 1}],
+        "shared_object_id": 0,
+    }
+
+
+@pytest.mark.slow
+def test_keras_opens_a_saved_model_without_this_project(saved: Path) -> None:
+    images = np.random.default_rng(0).random((4, *SHAPE), np.float32)
+    np.save(saved.with_name("images.npy"), images)
+    program = (
+        "import keras, numpy\n"
+        "model = keras.models.load_model('model.keras')\n"
+        "outputs = model.predict(numpy.load('images.npy'), verbose=0)\n"
+        "numpy.save('outputs.npy', outputs)\n"
+        "model.evaluate(numpy.load('images.npy'), numpy.zeros(4), verbose=0)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=saved.parent, check=True)
+    expected = a_model().predict(images, verbose=0)
+    np.testing.assert_allclose(np.load(saved.with_name("outputs.npy")), expected, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_two_clones_end_with_the_same_lock(project: Project, reproduced_once: Project) -> None:
+    """`reproduced_once` ran elsewhere, in processes of its own."""
+    assert project.root != reproduced_once.root
+    project.env["PYTHONHASHSEED"] = "7"
+    project.env["TZ"] = "Asia/Tokyo"
+    settings = project.root.parent / "home/.config/matplotlib"
+    settings.mkdir(parents=True)
+    (settings / "matplotlibrc").write_text("font.size: 30\nsavefig.dpi: 33\n")
+    (project.root.parent / "home/.keras").mkdir()
+    (project.root.parent / "home/.keras/keras.json").write_text(
+        '{"floatx": "float16", "image_data_format": "channels_first", "epsilon": 0.1}'
+    )
+    project.repro()
+    assert (project.root / "dvc.lock").read_text() == (
+        reproduced_once.root / "dvc.lock"
+    ).read_text()
