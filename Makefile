@@ -5,7 +5,7 @@ INSTALL = pip install --quiet --disable-pip-version-check --require-hashes -r
 COMPILE = uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-header pyproject.toml
 
-.PHONY: repro test lint lock
+.PHONY: repro test lint lock verify check-lock check-remote diff audit
 
 repro: .venv/pipeline
 	dvc repro
@@ -18,9 +18,21 @@ lint: .venv/dev
 	ruff format --check
 	mypy
 
+verify check-lock check-remote: .venv/pipeline
+	@python -m tools.$(subst -,_,$@)
+
+audit: .venv/dev
+	@python -m tools.audit
+
+# What the workspace changes in metrics and parameters against BASE, as Markdown.
+BASE ?= main
+diff: .venv/pipeline
+	@dvc metrics diff --md --precision 6 $(BASE)
+	@dvc params diff --md $(BASE)
+
 lock: .venv/dev
 	$(COMPILE) --upgrade -o requirements.txt
-	for extra in s3 ssh ray; do \
+	for extra in s3 ssh; do \
 		$(COMPILE) --upgrade -c requirements.txt --extra $$extra -o requirements-$$extra.txt || exit; \
 	done
 	$(COMPILE) --upgrade -c requirements.txt --all-extras -o requirements-dev.txt

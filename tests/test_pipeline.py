@@ -1,8 +1,12 @@
 """The pipeline as its user runs it: `dvc repro` on a few hundred real images."""
 
+import json
+import re
+
+import numpy as np
 import pytest
 
-from tests.conftest import Project
+from tests.conftest import Project, write_idx
 
 pytestmark = pytest.mark.slow
 
@@ -27,3 +31,52 @@ def test_what_a_run_leaves_is_ignored_by_git_but_for_the_lock_and_the_metrics(
     project.repro()
     status = project.run("git", "status", "--porcelain", "--untracked-files=all").stdout
     assert sorted(line[3:] for line in status.splitlines()) == ["dvc.lock", "reports/metrics.json"]
+
+
+def test_another_data_set_of_another_size_runs_by_its_name_alone(project: Project) -> None:
+    """Twelve by twenty pixels, four classes: a bright column tells the class."""
+    random = np.random.default_rng(0)
+    for prefix, n in ("train", 200), ("t10k", 40):
+        labels = np.arange(n) % 4
+        images = random.integers(50, size=(n, 12, 20))
+        images[np.arange(n), :, 4 * labels + 3] = 255
+        folder = project.root / "data/raw/columns"
+        write_idx(folder / f"{prefix}-images-idx3-ubyte", images)
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
+    project.set("prepare.dataset", "columns")
+    project.set("train.epochs", 20)
+    assert project.repro() == ["prepare", "train", "evaluate", "visualize"]
+    probabilities = np.load(project.root / "reports/probabilities.npy")
+    assert probabilities.shape == (40, 4)
+    assert np.load(project.root / "reports/kernels.npy").shape == (3, 3, 1, 32)
+    metrics = json.loads((project.root / "reports/metrics.json").read_text())["test"]
+    assert metrics["accuracy"] > 0.9
+
+
+def test_a_run_is_quiet_but_for_what_it_has_to_say(project: Project) -> None:
+    done = project.run("dvc", "repro")
+    assert done.stderr == ""
+    assert "(300, 28, 28, 1)" in done.stdout
+    assert "(100, 28, 28, 1)" in done.stdout
+    assert "Total params: 70,378" in done.stdout
+    assert "Epoch 2/2" in done.stdout
+    assert re.search(r"^Test loss:     \d\.\d{3}$", done.stdout, re.MULTILINE)
+    assert re.search(r"^Test accuracy: \d+\.\d\d%$", done.stdout, re.MULTILINE)
+
+
+def test_dvc_shows_and_compares_metrics_params_plots_and_experiments(
+    reproduced: Project,
+) -> None:
+    assert "test.macro_f1" in reproduced.run("dvc", "metrics", "show", "--md").stdout
+    reproduced.run("dvc", "exp", "run", "--name", "longer", "-S", "train.epochs=3")
+    assert "train.epochs" in reproduced.run("dvc", "params", "diff", "HEAD").stdout
+    assert "test.accuracy" in reproduced.run("dvc", "metrics", "diff", "HEAD").stdout
+    shown = reproduced.run("dvc", "exp", "show", "--csv", "--only-changed").stdout
+    assert "longer" in shown
+    assert "train.epochs" in shown
+    page = reproduced.root / "dvc_plots/index.html"
+    for command in "show", "diff":
+        reproduced.run("dvc", "plots", command)
+        for plot in "loss", "accuracy", "confusion", "history.png", "kernels.png":
+            assert plot in page.read_text()
+        page.unlink()

@@ -1,0 +1,123 @@
+"""The checks by hand and on a pull request: verify, check-lock, check-remote, audit."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Project
+
+pytestmark = pytest.mark.slow
+
+
+def tool(project: Project, name: str) -> tuple[int, str]:
+    """Run one of this repository's tools in `project`; return exit code and output."""
+    project.env["PYTHONPATH"] = str(ROOT)
+    done = project.run(sys.executable, "-m", f"tools.{name}", check=False)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+def flip_a_byte(path: Path) -> bytes:
+    """Change one byte, keep the mode; return the content from before."""
+    content, mode = path.read_bytes(), path.stat().st_mode
+    path.chmod(0o644)
+    path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    path.chmod(mode)
+    return content
+
+
+def cached(project: Project, output: str) -> Path:
+    md5 = project.outputs()[output]
+    return project.root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+
+
+def test_verify_finds_a_flipped_byte_in_the_cache_that_dvc_trusts(reproduced: Project) -> None:
+    assert tool(reproduced, "verify")[0] == 0
+    path = cached(reproduced, "models/model.keras")
+    content = flip_a_byte(path)
+    assert "up to date" in reproduced.run("dvc", "status").stdout
+    code, text = tool(reproduced, "verify")
+    assert code == 1
+    assert [line.split(":")[0] for line in text.splitlines()] == ["models/model.keras"]
+    assert "the copy in the cache" in text
+    path.chmod(0o644)
+    path.write_bytes(content)
+    assert tool(reproduced, "verify")[0] == 0
+
+
+@pytest.mark.parametrize("output", ["reports/history.csv", "reports/metrics.json"])
+def test_verify_finds_a_flipped_byte_in_the_workspace(reproduced: Project, output: str) -> None:
+    flip_a_byte(reproduced.root / output)
+    code, text = tool(reproduced, "verify")
+    assert code == 1
+    assert text.startswith(f"{output}: the copy in the workspace")
+
+
+def test_verify_says_what_was_never_pulled(reproduced: Project) -> None:
+    (reproduced.root / "models/model.keras").unlink()
+    code, text = tool(reproduced, "verify")
+    assert code == 0
+    assert "Not here, and so not checked in the workspace: models/model.keras" in text
+    assert "13 of 14 outputs checked" in text
+
+
+def test_a_forgotten_push_is_noticed(reproduced: Project) -> None:
+    storage = reproduced.root.parent / "home/mnist-pipeline-storage"
+    code, text = tool(reproduced, "check_remote")
+    assert code == 1
+    assert set(text.splitlines()[1:]) == set(reproduced.outputs()) - {"reports/metrics.json"}
+    reproduced.run("dvc", "push")
+    assert tool(reproduced, "check_remote")[0] == 0
+    md5 = reproduced.outputs()["reports/kernels.npy"]
+    (storage / "files/md5" / md5[:2] / md5[2:]).unlink()
+    code, text = tool(reproduced, "check_remote")
+    assert (code, text.splitlines()[1:]) == (1, ["reports/kernels.npy"])
+
+
+def test_a_remote_out_of_reach_is_said_in_one_line(reproduced: Project) -> None:
+    reproduced.run("dvc", "remote", "modify", "--local", "storage", "url", "ssh://127.0.0.1:1/x")
+    code, text = tool(reproduced, "check_remote")
+    assert code == 1
+    assert text.startswith("The remote can't be asked: ")
+    assert len(text.splitlines()) == 1
+
+
+def test_a_stale_lock_is_noticed_without_any_data(reproduced: Project) -> None:
+    for folder in "data/prepared", "models", ".dvc/cache":
+        reproduced.run("rm", "-rf", folder)
+    assert tool(reproduced, "check_lock") == (0, "dvc.lock is fresh\n")
+    reproduced.set("train.learning_rate", 0.002)
+    code, text = tool(reproduced, "check_lock")
+    assert code == 1
+    assert "stale are train" in text
+
+
+def test_the_committed_lock_is_fresh(reproduced_once: Project) -> None:
+    here = Project(ROOT, reproduced_once.env)
+    assert tool(here, "check_lock") == (0, "dvc.lock is fresh\n")
+
+
+def test_an_audit_without_a_network_does_not_pass_for_one(reproduced: Project) -> None:
+    (reproduced.root / "requirements-dev.txt").write_text(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
+    reproduced.env |= {"HTTPS_PROXY": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1"}
+    code, text = tool(reproduced, "audit")
+    assert code == 2
+    assert "0 packages of requirements-dev.txt could be looked up" in text
+
+
+def test_nothing_in_the_committed_dvc_settings_can_be_a_secret(reproduced: Project) -> None:
+    """Only settings that hold no credential may be tracked, and no address with a password."""
+    tracked = reproduced.run("git", "ls-files", ".dvc").stdout.split()
+    assert sorted(tracked) == [".dvc/.gitignore", ".dvc/config"]
+    settings = [line.split("=", 1) for line in reproduced.run("dvc", "config", "-l").stdout.split()]
+    assert {key for key, _ in settings} == {
+        "core.remote",
+        "core.analytics",
+        "core.check_update",
+        "remote.storage.url",
+        "remote.storage.verify",
+    }
+    assert all("@" not in value for _, value in settings)
+    reproduced.run("dvc", "remote", "modify", "--local", "storage", "password", "secret")
+    assert reproduced.run("git", "status", "--porcelain").stdout == ""
