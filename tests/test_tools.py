@@ -119,5 +119,7 @@ def test_nothing_in_the_committed_dvc_settings_can_be_a_secret(reproduced: Proje
         "remote.storage.verify",
     }
     assert all("@" not in value for _, value in settings)
-    reproduced.run("dvc", "remote", "modify", "--local", "storage", "password", "secret")
+    modify = ("dvc", "remote", "modify", "--local", "storage")
+    reproduced.run(*modify, "url", "s3://bucket/folder")
+    reproduced.run(*modify, "secret_access_key", "secret")
     assert reproduced.run("git", "status", "--porcelain").stdout == ""

@@ -12,7 +12,8 @@ def main() -> None:
     command = [sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if FRESH not in done.stdout:
-        stale = re.findall(r"Running stage '(\w+)'", done.stdout)
+        # Where the data isn't here, the attempt to look at it fails.
+        stale = re.findall(r"(?:Running stage|reproduce) '(\w+)'", done.stdout + done.stderr)
         reason = f"stale are {', '.join(stale)}" if stale else done.stderr.strip()
         sys.exit(f"dvc.lock is not fresh ({reason}): run dvc repro and commit dvc.lock")
     print("dvc.lock is fresh")
