@@ -1,0 +1,239 @@
+"""Two people share the project through git and a remote: a folder, S3 or SSH."""
+
+import configparser
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import md5
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT, Project, environment
+from tests.remotes import Clone, Remote, started
+
+
+@dataclass
+class Team:
+    """A pushed the project and its outputs; B has cloned it, and pulled nothing yet."""
+
+    a: Clone
+    b: Clone
+    remote: Remote
+
+
+def share(folder: Path) -> tuple[Clone, Clone]:
+    """Publish `folder`/clone in a bare repository, and clone that for another person."""
+    a, b = (Clone(folder / name, environment(folder / "home")) for name in ("clone", "b"))
+    a.run("git", "clone", "--quiet", "--bare", ".", "../origin.git")
+    a.run("git", "remote", "add", "origin", "../origin.git")
+    a.run("git", "fetch", "--quiet", "origin")
+    a.run("git", "branch", "--quiet", "--set-upstream-to", "origin/main")
+    a.run("git", "clone", "--quiet", "../origin.git", "../b")
+    return a, b
+
+
+@pytest.fixture(scope="session")
+def tried_once(reproduced_once: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The reproduced project after an experiment that was not committed."""
+    folder = tmp_path_factory.mktemp("tried")
+    shutil.copytree(reproduced_once.root.parent, folder, dirs_exist_ok=True, symlinks=True)
+    project = Project(folder / "clone", environment(folder / "home"))
+    done = project.run("dvc", "exp", "run", "--set-param", "train.learning_rate=0.002")
+    assert re.findall(r"Running stage '(\w+)'", done.stdout) == ["train", "evaluate", "visualize"]
+    return project
+
+
+@pytest.fixture
+def tried(tried_once: Project, tmp_path: Path) -> Project:
+    shutil.copytree(tried_once.root.parent, tmp_path, dirs_exist_ok=True, symlinks=True)
+    return Project(tmp_path / "clone", environment(tmp_path / "home"))
+
+
+@pytest.fixture(params=["folder", "s3", "ssh"])
+def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Remote]:
+    with started(request.param, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def team(reproduced: Project, remote: Remote) -> Team:
+    a, b = share(reproduced.root.parent)
+    for clone in a, b:
+        remote.connect(clone)
+    a.run("dvc", "push")
+    return Team(a, b, remote)
+
+
+def contents(project: Project) -> dict[str, str]:
+    """Return the md5 of each output of the lock that is there, as its bytes say."""
+    files = {name: project.root / name for name in project.outputs()}
+    return {
+        name: md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        for name, path in files.items()
+        if path.exists()
+    }
+
+
+@pytest.mark.slow
+def test_a_clone_compares_before_a_pull_and_runs_nothing_after_it(team: Team) -> None:
+    metrics = json.loads((team.b.root / "reports/metrics.json").read_text())
+    shown = team.b.run("dvc", "metrics", "diff", "--json", "HEAD~1", "HEAD").stdout
+    differences = json.loads(shown)["reports/metrics.json"]
+    assert differences["test.accuracy"]["new"] == metrics["test"]["accuracy"]
+
+    team.b.run("dvc", "pull")
+    assert contents(team.b) == team.b.outputs()
+    assert team.b.repro() == []
+
+
+@pytest.mark.slow
+def test_what_one_runs_and_pushes_the_other_pulls_and_does_not_run(
+    tried: Project, remote: Remote
+) -> None:
+    runs, pulls = share(tried.root.parent)
+    for clone in runs, pulls:
+        remote.connect(clone)
+    runs.run("dvc", "push", "--all-branches")
+    pulls.run("dvc", "pull")
+    pulls.set("visualize.dpi", 50)
+    assert pulls.repro() == ["visualize"]
+    pulls.run("git", "restore", ".")
+
+    runs.commit("Another learning rate")
+    runs.run("dvc", "push")
+    runs.run("git", "push", "--quiet")
+    pulls.run("git", "pull", "--quiet")
+    pulls.run("dvc", "pull")
+    assert contents(pulls) == runs.outputs()
+    assert pulls.repro() == []
+
+
+@pytest.mark.slow
+def test_a_training_that_was_never_committed_is_restored_elsewhere(
+    tried: Project, remote: Remote
+) -> None:
+    a, b = share(tried.root.parent)
+    for clone in a, b:
+        remote.connect(clone)
+    # While the experiment is in the workspace: the run-cache has no outputs, only their md5.
+    a.run("dvc", "push", "--run-cache")
+
+    b.set("train.learning_rate", 0.002)
+    # The metrics live in git and are never pushed, so evaluate runs.
+    assert b.repro("--pull") == ["evaluate"]
+    assert contents(b) == tried.outputs()
+
+
+@pytest.mark.slow
+def test_a_damaged_object_is_refused_and_named_and_nothing_is_lost(team: Team) -> None:
+    damaged = "reports/figures/kernels.png"
+    team.b.run("dvc", "pull")
+    before = contents(team.b)
+    team.a.set("visualize.dpi", 50)
+    team.a.repro()
+    team.a.commit()
+    team.a.run("dvc", "push")
+    team.a.run("git", "push", "--quiet")
+    team.remote.damage(team.a.outputs()[damaged])
+
+    team.b.run("git", "pull", "--quiet")
+    pull = team.b.run("dvc", "pull", check=False)
+    assert pull.returncode
+    assert f"Checkout failed for following targets:\n{damaged}\n" in pull.stderr
+    # DVC has taken the old file out of the workspace, not out of the cache.
+    assert not (team.b.root / damaged).exists()
+    team.b.run("git", "checkout", "--quiet", "HEAD~1")
+    team.b.run("dvc", "checkout")
+    assert contents(team.b) == before
+
+
+def check_that_a_clone_works_alone(team: Team, reason: str) -> None:
+    """Push and pull end in a line that says why; outputs stay, and `dvc repro` works."""
+    team.a.set("visualize.dpi", 50)
+    assert team.a.repro() == ["visualize"]
+    outputs = contents(team.a)
+    for clone, command in (team.a, "push"), (team.b, "pull"):
+        done = clone.run("dvc", command, check=False)
+        assert done.returncode
+        assert re.search(f"^ERROR: .*{reason}", done.stderr, re.MULTILINE)
+    assert contents(team.a) == outputs == team.a.outputs()
+    team.a.set("visualize.dpi", 60)
+    assert team.a.repro() == ["visualize"]
+
+
+@pytest.mark.slow
+def test_an_unreachable_remote_is_an_error_and_a_clone_works_without(team: Team) -> None:
+    team.remote.stop()
+    check_that_a_clone_works_alone(team, team.remote.stopped)
+
+
+@pytest.mark.slow
+def test_refused_credentials_are_an_error_and_a_clone_works_without(team: Team) -> None:
+    for clone in team.a, team.b:
+        team.remote.refuse(clone)
+    check_that_a_clone_works_alone(team, team.remote.refused)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("here", "merged", "recipe"),
+    [
+        ("slower", "sharper", "git checkout --ours dvc.lock reports/metrics.json"),
+        ("sharper", "slower", "git checkout --theirs dvc.lock reports/metrics.json"),
+    ],
+)
+def test_a_merge_of_two_changed_parameters_takes_one_lock_and_reruns_what_differs(
+    tried: Project, here: str, merged: str, recipe: str
+) -> None:
+    tried.run("git", "switch", "--quiet", "--create", "slower")
+    tried.commit("Another learning rate")
+    tried.run("git", "switch", "--quiet", "--create", "sharper", "main")
+    tried.run("dvc", "checkout")
+    tried.set("visualize.dpi", 50)
+    assert tried.repro() == ["visualize"]
+    tried.commit("Another resolution")
+
+    tried.run("git", "switch", "--quiet", here)
+    tried.run("dvc", "checkout")
+    merge = tried.run("git", "merge", merged, check=False)
+    assert re.findall(r"Merge conflict in (\S+)", merge.stdout) == ["dvc.lock"]
+
+    tried.run(*recipe.split())
+    tried.run("dvc", "checkout")
+    assert tried.repro() == ["visualize"]
+    tried.run("git", "add", "params.yaml", "dvc.lock", "reports/metrics.json")
+    tried.run("git", "commit", "--quiet", "--no-edit")
+
+    assert tried.repro() == []
+    assert contents(tried) == tried.outputs()
+    assert tried.run("git", "status", "--porcelain").stdout == ""
+    parameters = yaml.safe_load((tried.root / "params.yaml").read_text())
+    assert (parameters["train"]["learning_rate"], parameters["visualize"]["dpi"]) == (0.002, 50)
+
+
+def test_what_git_tracks_of_dvc_has_no_place_for_a_secret() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / ".dvc/config")
+    options = {section: set(config[section]) for section in config.sections()}
+    assert options == {
+        "core": {"remote", "analytics", "check_update"},
+        "'remote \"storage\"'": {"url", "verify"},
+    }
+    assert config["'remote \"storage\"'"]["url"] == "~/mnist-pipeline-storage"
+    assert config["'remote \"storage\"'"]["verify"] == "true"
+
+
+def test_a_secret_of_a_clone_stays_out_of_git(project: Project) -> None:
+    modify = "dvc", "remote", "modify", "--local", "storage"
+    project.run(*modify, "url", "s3://team/mnist")
+    project.run(*modify, "secret_access_key", "a-secret")
+    project.run("git", "add", "--all")
+    assert project.run("git", "ls-files", ".dvc").stdout.split() == [
+        ".dvc/.gitignore",
+        ".dvc/config",
+    ]
+    assert project.run("git", "status", "--porcelain").stdout == ""
