@@ -104,22 +104,3 @@ def test_an_audit_without_a_network_does_not_pass_for_one(reproduced: Project) -
     code, text = tool(reproduced, "audit")
     assert code == 2
     assert "0 packages of requirements-dev.txt could be looked up" in text
-
-
-def test_nothing_in_the_committed_dvc_settings_can_be_a_secret(reproduced: Project) -> None:
-    """Only settings that hold no credential may be tracked, and no address with a password."""
-    tracked = reproduced.run("git", "ls-files", ".dvc").stdout.split()
-    assert sorted(tracked) == [".dvc/.gitignore", ".dvc/config"]
-    settings = [line.split("=", 1) for line in reproduced.run("dvc", "config", "-l").stdout.split()]
-    assert {key for key, _ in settings} == {
-        "core.remote",
-        "core.analytics",
-        "core.check_update",
-        "remote.storage.url",
-        "remote.storage.verify",
-    }
-    assert all("@" not in value for _, value in settings)
-    modify = ("dvc", "remote", "modify", "--local", "storage")
-    reproduced.run(*modify, "url", "s3://bucket/folder")
-    reproduced.run(*modify, "secret_access_key", "secret")
-    assert reproduced.run("git", "status", "--porcelain").stdout == ""
