@@ -1,5 +1,6 @@
 """A killed training, started again, ends with the bytes of one that was never stopped."""
 
+import importlib
 import os
 import random
 import signal
@@ -142,7 +143,7 @@ def test_a_repro_killed_at_random_moments_ends_with_the_same_lock(
     signals = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
     killed = 0
     for i in range(KILLS):
-        killed += kill_after(project, chance.uniform(1, 25), signals[i % 3])
+        killed += kill_after(project, chance.uniform(1, 14), signals[i % 3])
         if (project.root / "dvc.lock").exists() and project.outputs() == uninterrupted.outputs():
             # It came through: begin again, with nothing in the cache to be restored from.
             for path in "dvc.lock", ".dvc/cache", "data/prepared", "models", "reports":
@@ -150,6 +151,29 @@ def test_a_repro_killed_at_random_moments_ends_with_the_same_lock(
     project.repro()
     assert project.outputs() == uninterrupted.outputs()
     print(f"{killed} of {KILLS} runs were killed before they ended")
+
+
+def test_a_stage_killed_while_it_writes_leaves_nothing_that_looks_whole(
+    reproduced: Project,
+) -> None:
+    before = reproduced.outputs()
+    for name in "prepare", "evaluate", "visualize":
+        stage = importlib.import_module(f"stages.{name}")
+        for path in stage.OUTPUTS:
+            (reproduced.root / path).unlink()
+        program = (
+            "import os, signal\n"
+            "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+            f"from stages import errors, {name} as stage\n"
+            "errors.run(stage.main, stage.INPUTS, stage.OUTPUTS)"
+        )
+        done = reproduced.run(sys.executable, "-c", program, check=False)
+        assert done.returncode == -signal.SIGKILL
+        assert not any((reproduced.root / path).exists() for path in stage.OUTPUTS)
+        reproduced.run("dvc", "checkout")
+    assert reproduced.repro("--force") == ["prepare", "train", "evaluate", "visualize"]
+    assert reproduced.outputs() == before
+    assert not list(reproduced.root.rglob(".partial-*"))
 
 
 def test_resuming_says_from_which_epoch(untrained: Project) -> None:
