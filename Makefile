@@ -46,7 +46,7 @@ diff: .venv/pipeline
 
 lock: .venv/dev
 	$(COMPILE) --upgrade -o requirements.txt
-	for extra in s3 ssh; do \
+	for extra in s3 ssh sweep; do \
 		$(COMPILE) --upgrade -c requirements.txt --extra $$extra -o requirements-$$extra.txt || exit; \
 	done
 	$(COMPILE) --upgrade -c requirements.txt --all-extras -o requirements-dev.txt
