@@ -1,5 +1,6 @@
 """Load a section of params.yaml and check it against the schema that its stage declares."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -67,12 +68,19 @@ def explain(name: str, schema: Any, detail: ErrorDetails) -> str:
         case "missing":
             return f"{key}: missing"
         case "extra_forbidden":
-            return f"{key}: unknown key; allowed are {', '.join(schema.model_fields)}"
+            return f"{key}: unknown key; allowed are {keys(schema, detail['loc'][:-1])}"
         case "float_type" if looks_like_number(detail["input"]):
             return f"{key}: found {found}, which YAML reads as text; write it as 0.001, not 1e-3"
         case "model_type":
-            return f"{key}: found {found}; expected the keys {', '.join(schema.model_fields)}"
+            return f"{key}: found {found}; expected the keys {keys(schema, detail['loc'])}"
     return f"{key}: found {found}; {detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+def keys(schema: Any, path: Iterable[Any]) -> str:
+    """List the keys of the section of `schema` that `path` leads to."""
+    for name in path:
+        schema = schema.model_fields[name].annotation
+    return ", ".join(schema.model_fields)
 
 
 def looks_like_number(value: object) -> bool:

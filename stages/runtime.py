@@ -33,14 +33,14 @@ with silent_stderr():
     import keras
     import tensorflow as tf
 
-__all__ = ["keras", "pin", "tf"]
+__all__ = ["keras", "pin", "strategy", "tf"]
 
 
-def pin(threads: int) -> None:
+def pin(threads: int, precision: str = "float32") -> None:
     """Use `threads` threads and deterministic kernels; call it before any other TensorFlow code.
 
     Sums are split among threads, so the last bits of the weights depend on their number. What a
-    user's ~/.keras/keras.json says is overruled.
+    user's ~/.keras/keras.json says is overruled. `precision` is a dtype policy of Keras.
     """
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
@@ -48,4 +48,10 @@ def pin(threads: int) -> None:
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
-    keras.config.set_dtype_policy("float32")
+    keras.config.set_dtype_policy(precision)
+
+
+def strategy() -> tf.distribute.Strategy:
+    """Return how to train here: on every GPU at once if there are several."""
+    gpus = [gpu.name for gpu in tf.config.list_logical_devices("GPU")]
+    return tf.distribute.MirroredStrategy(gpus) if len(gpus) > 1 else tf.distribute.get_strategy()

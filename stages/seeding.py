@@ -1,7 +1,8 @@
 """Everything random in a training, drawn from the seed and independent of global state.
 
-Each use has a stream of its own: initial weights are epoch 0, dropout and shuffling follow the
-epoch's number. So a resumed run draws what an uninterrupted one would have drawn.
+Each use has streams of its own, so that a resumed run draws what an uninterrupted one would have
+drawn: (0, layer) gives a layer's initial weights, (epoch,) the order of an epoch, (epoch, layer)
+its dropout in a layer, (epoch, batch, 0) the augmentation of one of its batches.
 """
 
 import numpy as np

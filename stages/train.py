@@ -2,15 +2,17 @@
 
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
 
 from stages import archive, checkpoint, params, runtime, seeding
-from stages.batches import Batches
+from stages.augmentation import AugmentationParams
+from stages.batches import Batches, TrainingBatches
 from stages.errors import InputError, run
 from stages.files import load_array, replacing
 from stages.model import ModelParams, PositiveInt, build
@@ -26,6 +28,12 @@ INPUTS = (X_TRAIN, Y_TRAIN)
 OUTPUTS = (MODEL, SUMMARY, HISTORY)
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+OPTIMIZERS = {
+    "adam": keras.optimizers.Adam,
+    "sgd": keras.optimizers.SGD,
+    "rmsprop": keras.optimizers.RMSprop,
+}
+WARM_UP = 0.2  # of the steps of a one_cycle schedule
 
 
 class TrainParams(params.Section):
@@ -34,22 +42,24 @@ class TrainParams(params.Section):
     validation_split: Annotated[float, Field(gt=0, lt=1)]
     optimizer: Literal["adam", "sgd", "rmsprop"]
     learning_rate: Annotated[float, Field(gt=0)]
+    schedule: Literal["constant", "one_cycle"]
+    precision: Literal["float32", "mixed_bfloat16"]
+    augmentation: AugmentationParams
     threads: PositiveInt
 
 
 class EndOfEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Seeds each epoch at its begin; at its end, adds to the history and writes a checkpoint."""
 
-    def __init__(self, seed: int, batches: Batches, history: list[list[float]], path: Path) -> None:
+    def __init__(self, batches: TrainingBatches, history: list[list[float]], path: Path) -> None:
         super().__init__()
-        self.seed = seed
         self.batches = batches
         self.history = history
         self.path = path
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        seeding.seed_dropout(self.model, self.seed, epoch + 1)
-        self.batches.order = seeding.permutation(len(self.batches.order), self.seed, epoch + 1)
+        seeding.seed_dropout(self.model, self.batches.seed, epoch + 1)
+        self.batches.start(epoch + 1)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         row = [float((logs or {})[name]) for name in METRICS]
@@ -82,14 +92,40 @@ def split(labels: np.ndarray, train: TrainParams) -> tuple[np.ndarray, np.ndarra
     return np.arange(first), np.arange(first, n)
 
 
-def compile_model(model: keras.Model, train: TrainParams) -> None:
-    optimizer = keras.optimizers.get(train.optimizer)
-    optimizer.learning_rate = train.learning_rate
+def check_shares(train: TrainParams, devices: int, rows: Sequence[np.ndarray]) -> None:
+    """Raise InputError unless each of `devices` gets the same number of images of every batch.
+
+    The gradients of the devices are averaged: an image in a smaller share would weigh more.
+    """
+    sizes = {train.batch_size, *(len(part) % train.batch_size for part in rows)}
+    for size in sorted(size for size in sizes if size % devices):
+        raise InputError(
+            f"params.yaml: train.batch_size {train.batch_size} gives a batch of {size} images to "
+            f"{devices} GPUs; expected every batch, the last one too, to be a multiple of {devices}"
+        )
+
+
+def learning_rate(train: TrainParams, steps: int) -> Any:
+    """Return the learning rate: a number, or Keras's schedule of it over all `steps` batches."""
+    if train.schedule == "constant":
+        return train.learning_rate
+    warm_up = round(WARM_UP * steps)
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        warmup_target=train.learning_rate,
+        warmup_steps=warm_up,
+        decay_steps=steps - warm_up,
+    )
+
+
+def compile_model(model: keras.Model, train: TrainParams, steps: int) -> None:
+    optimizer = OPTIMIZERS[train.optimizer](learning_rate(train, steps))
     model.compile(
         optimizer=optimizer,
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        steps_per_execution=16,  # a little faster, with the same weights
+        # 16 is a little faster, with the same weights; MirroredStrategy fails with more than 1.
+        steps_per_execution=16 if model.distribute_strategy.num_replicas_in_sync == 1 else 1,
     )
     optimizer.build(model.trainable_variables)
 
@@ -119,18 +155,25 @@ def main() -> None:
         )
     training_rows, validation_rows = split(labels, train)
 
-    runtime.pin(train.threads)
-    model = build(network, images.shape[1:], classes=int(labels.max()) + 1)
-    seeding.draw_weights(model, seed)
-    summary = summarise(model)
-    print(summary)
-    compile_model(model, train)
-
-    batches = Batches(images, labels, training_rows, train.batch_size)
+    runtime.pin(train.threads, train.precision)
+    strategy = runtime.strategy()
+    devices = strategy.num_replicas_in_sync
+    check_shares(train, devices, (training_rows, validation_rows))
+    batches = TrainingBatches(
+        images, labels, training_rows, train.batch_size, seed, train.augmentation
+    )
     validation = Batches(images, labels, validation_rows, train.batch_size)
+    with strategy.scope():
+        model = build(network, images.shape[1:], classes=int(labels.max()) + 1)
+        seeding.draw_weights(model, seed)
+        summary = summarise(model)
+        print(summary)
+        compile_model(model, train, steps=train.epochs * len(batches))
+    if devices > 1:
+        print(f"Training on {devices} GPUs, which share each batch", flush=True)
     sources = sorted(Path(__file__).parent.glob("*.py"))
     path = checkpoint.path_for(
-        f"{seed} {network} {train} {sys.version} {keras.version()}",
+        f"{seed} {network} {train} {devices} {sys.version} {keras.version()}",
         [X_TRAIN, Y_TRAIN, ENVIRONMENT, *sources],
     )
     with checkpoint.exclusive(path):
@@ -143,7 +186,7 @@ def main() -> None:
             initial_epoch=len(history),
             epochs=train.epochs,
             shuffle=False,  # batches shuffle themselves, from the seed
-            callbacks=[EndOfEpoch(seed, batches, history, path)],
+            callbacks=[EndOfEpoch(batches, history, path)],
             # A bar where somebody watches it; elsewhere a line an epoch, not one a batch.
             verbose=1 if sys.stdout.isatty() else 2,
         )

@@ -246,6 +246,23 @@ PARAMS: dict[str, tuple[str, Callable[[dict[str, Any]], object], str]] = {
     "all validation": ("train", put("train.validation_split", 1), "validation_split: found 1"),
     "tiny validation": ("train", put("train.validation_split", 0.9999), "0.9999 parts 300 images"),
     "unknown optimizer": ("train", put("train.optimizer", "magic"), "train.optimizer: found 'mag"),
+    "unknown schedule": ("train", put("train.schedule", "cosine"), "train.schedule: found 'cos"),
+    "unknown precision": ("train", put("train.precision", "int8"), "train.precision: found 'int8'"),
+    "translated away": (
+        "train",
+        put("train.augmentation.translation", 1.5),
+        "train.augmentation.translation: found 1.5",
+    ),
+    "unknown augmentation": (
+        "train",
+        put("train.augmentation.shear", 0.1),
+        "train.augmentation.shear: unknown key; allowed are translation",
+    ),
+    "no augmentation section": (
+        "train",
+        put("train.augmentation", 0.07),
+        "train.augmentation: found 0.07; expected the keys translation",
+    ),
     "no threads": ("train", put("train.threads", 0), "train.threads: found 0"),
     "unknown architecture": ("train", put("model.architecture", "big"), "'compact', 'explicit' or"),
     "number as a list": ("train", put("model.filters", 32), "model.filters: found 32"),

@@ -101,7 +101,7 @@ def test_a_stage_reads_the_declared_params_and_writes_the_declared_outputs(
 
     monkeypatch.chdir(root)
     monkeypatch.setattr(params, "load", record)
-    monkeypatch.setattr(runtime, "pin", lambda threads: None)
+    monkeypatch.setattr(runtime, "pin", lambda *_: None)
     before = {path for path in root.rglob("*") if path.is_file()}
     module = importlib.import_module(f"stages.{stage}")
     module.main()
@@ -140,6 +140,7 @@ RERUNS: dict[str, tuple[str, ...]] = {
     "data/raw/mnist/*": ("prepare",),
     "requirements.txt": ("prepare", "train", "evaluate", "visualize"),
     "stages/archive.py": ("train", "evaluate"),
+    "stages/augmentation.py": ("train",),
     "stages/batches.py": ("train",),
     "stages/checkpoint.py": ("train",),
     "stages/errors.py": ("prepare", "train", "evaluate", "visualize"),

@@ -22,7 +22,7 @@ def a_model() -> keras.Model:
 
     network = model.build(params(), SHAPE, 10)
     seeding.draw_weights(network, seed=1)
-    compile_model(network, settings())
+    compile_model(network, settings(), steps=1)
     return network
 
 
