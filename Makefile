@@ -5,7 +5,7 @@ INSTALL = pip install --quiet --disable-pip-version-check --require-hashes -r
 COMPILE = uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-header pyproject.toml
 
-.PHONY: repro test lint actionlint lock verify check-lock check-remote diff audit
+.PHONY: repro test lint actionlint lock verify check-lock check-remote diff audit bench
 
 repro: .venv/pipeline
 	dvc repro
@@ -34,6 +34,9 @@ check-lock: .venv/pipeline
 
 check-remote: .venv/pipeline
 	@python -m tools.check_remote
+
+bench: .venv/dev
+	@python -m tools.bench
 
 audit: .venv/dev
 	@python -m tools.audit

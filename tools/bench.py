@@ -1,0 +1,176 @@
+"""Measure the pipeline against the same work in one script, on this machine, and print a table.
+
+Each round clones HEAD into a fresh folder and runs the script and the pipeline in turn. Nothing
+else should run meanwhile. Takes about a quarter of an hour on two cores.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from threading import Thread
+
+import numpy as np
+import psutil
+
+ROUNDS = 2
+SCALES = (1, 2, 4, 8)
+MEGABYTE = 1e6
+
+
+@dataclass
+class Measured:
+    """One command: its seconds, those of each epoch, and each Python module's peaks in MB."""
+
+    seconds: float = 0.0
+    epochs: list[float] = field(default_factory=list)
+    resident: dict[str, float] = field(default_factory=dict)
+    private: dict[str, float] = field(default_factory=dict)
+
+
+def sample(process: subprocess.Popen[str], measured: Measured) -> None:
+    """Note the memory of `process` and its children 20 times a second, by Python module.
+
+    Private memory is what is not shared with files or processes: memory-mapped arrays don't count.
+    """
+    while process.poll() is None:
+        try:
+            root = psutil.Process(process.pid)
+            for child in (root, *root.children(recursive=True)):
+                module = re.search(r" -m (\S+)", " ".join(child.cmdline()))
+                memory = child.memory_info()
+                if module:
+                    for peaks, size in (
+                        (measured.resident, memory.rss),
+                        (measured.private, memory.rss - memory.shared),
+                    ):
+                        peaks[module[1]] = max(peaks.get(module[1], 0), size / MEGABYTE)
+        except psutil.NoSuchProcess:
+            pass
+        time.sleep(0.05)
+
+
+def measure(folder: Path, *command: str) -> Measured:
+    """Run `command` in `folder` to its end; epochs are timed by the lines that Keras prints."""
+    measured = Measured()
+    started = time.perf_counter()
+    process = subprocess.Popen(  # noqa: S603  # commands of this file
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    sampler = Thread(target=sample, args=(process, measured))
+    sampler.start()
+    printed = []
+    for line in process.stdout or ():
+        printed.append(line)
+        if line.startswith("Epoch "):
+            epoch = time.perf_counter()
+        elif " - val_loss: " in line:
+            measured.epochs.append(time.perf_counter() - epoch)
+    sampler.join()
+    measured.seconds = time.perf_counter() - started
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{''.join(printed[-20:])}")
+    return measured
+
+
+@contextmanager
+def clone() -> Iterator[Path]:
+    """Yield a fresh clone of HEAD, with a DVC cache of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["git", "clone", "--quiet", ".", folder], check=True)  # noqa: S603, S607
+        yield Path(folder)
+
+
+def change(folder: Path, old: str, new: str) -> None:
+    path = folder / "params.yaml"
+    text = path.read_text()
+    if old not in text:
+        sys.exit(f"params.yaml: {old!r} not found; expected the defaults")
+    path.write_text(text.replace(old, new))
+
+
+def repeat(folder: Path, *command: str, times: int = 5) -> float:
+    return median(measure(folder, *command).seconds for _ in range(times))
+
+
+def row(what: str, script: float, pipeline: float, unit: str) -> None:
+    digits = 0 if unit == "MB" else 1
+    print(
+        f"| {what} | {script:.{digits}f} {unit} | {pipeline:.{digits}f} {unit} "
+        f"| {pipeline / script:.2f} |",
+        flush=True,
+    )
+
+
+def compare() -> None:
+    """Print what a run, and a run after one change, costs in the script and in the pipeline."""
+    python = sys.executable
+    scripts, repros, dpi, epochs = [], [], [], []
+    for _ in range(ROUNDS):
+        with clone() as folder, tempfile.TemporaryDirectory() as output:
+            scripts.append(measure(folder, python, "-m", "tools.baseline", output))
+            repros.append(measure(folder, "dvc", "repro"))
+            change(folder, "dpi: 100", "dpi: 120")
+            dpi.append(measure(folder, "dvc", "repro").seconds)
+            change(folder, "epochs: 10", "epochs: 1")
+            epochs.append(measure(folder, "dvc", "repro").seconds)
+            noop = repeat(folder, "dvc", "repro")
+            version = repeat(folder, "dvc", "version")
+            tensorflow = repeat(folder, python, "-c", "import tensorflow")
+            prepare = repeat(folder, python, "-m", "stages.prepare")
+            visualize = repeat(folder, python, "-m", "stages.visualize")
+
+    script = median(run.seconds for run in scripts)
+    print("| | one script | pipeline | ratio |\n|---|---|---|---|")
+    row(
+        "fit, an epoch",
+        median(epoch for run in scripts for epoch in run.epochs),
+        median(epoch for run in repros for epoch in run.epochs),
+        "s",
+    )
+    row("everything, cold", script, median(run.seconds for run in repros), "s")
+    row("again with another dpi", script, median(dpi), "s")
+    row("again with one epoch", script, median(epochs), "s")
+    row("again with nothing changed", script, noop, "s")
+    for kind in "private", "resident":
+        whole = max(getattr(run, kind)["tools.baseline"] for run in scripts)
+        for stage in "prepare", "train", "evaluate", "visualize":
+            peak = max(getattr(run, kind)[f"stages.{stage}"] for run in repros)
+            row(f"peak {kind} memory, {stage}", whole, peak, "MB")
+    print("\n| | reference | pipeline | ratio |\n|---|---|---|---|")
+    row("nothing to do, against `dvc version`", version, noop, "s")
+    row("prepare, against `import tensorflow`", tensorflow, prepare, "s")
+    row("visualize, against `import tensorflow`", tensorflow, visualize, "s")
+
+
+def grow() -> None:
+    """Print how an epoch and the memory of train grow with the data, which is tiled."""
+    print("\n| images | an epoch | private memory | resident memory |\n|---|---|---|---|")
+    with clone() as folder:
+        change(folder, "epochs: 10", "epochs: 1")
+        measure(folder, sys.executable, "-m", "stages.prepare")
+        paths = [folder / f"data/prepared/{name}_train.npy" for name in "xy"]
+        arrays = [np.load(path) for path in paths]
+        for scale in SCALES:
+            for path, array in zip(paths, arrays, strict=True):
+                np.save(path, np.concatenate([array] * scale))
+            run = measure(folder, sys.executable, "-m", "stages.train")
+            print(
+                f"| {scale * len(arrays[0]):,} | {run.epochs[0]:.1f} s "
+                f"| {run.private['stages.train']:.0f} MB | {run.resident['stages.train']:.0f} MB |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    # A script that is started plainly must not print its epochs late.
+    os.environ["PYTHONUNBUFFERED"] = "1"
+    compare()
+    grow()
