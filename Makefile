@@ -5,7 +5,7 @@ INSTALL = pip install --quiet --disable-pip-version-check --require-hashes -r
 COMPILE = uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-header pyproject.toml
 
-.PHONY: repro test lint actionlint lock verify check-lock check-remote diff audit bench
+.PHONY: repro test lint actionlint lock verify check-lock check-remote diff audit bench recipes
 
 repro: .venv/pipeline
 	dvc repro
@@ -37,6 +37,9 @@ check-remote: .venv/pipeline
 
 bench: .venv/dev
 	@python -m tools.bench
+
+recipes: .venv/dev
+	@python -m tools.recipes
 
 audit: .venv/dev
 	@python -m tools.audit

@@ -1,0 +1,43 @@
+"""The recipes are overrides that `dvc exp run` takes, of the same network."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from stages import archive
+from tests.conftest import ROOT, Project
+from tools import recipes
+
+RECIPES = sorted((ROOT / recipes.RECIPES).iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
+def test_a_recipe_trains_the_same_network(recipe: Path, reproduced: Project) -> None:
+    small = ("-S", "train.batch_size=32")
+    reproduced.run("dvc", "exp", "run", *recipes.overrides(recipe), *small)
+    model = archive.load(reproduced.root / "models/model.keras")
+    assert model.count_params() == 70_378
+    assert model.layers[0].compute_dtype == "bfloat16"
+    # Everything that it overrides reached params.yaml.
+    text = (reproduced.root / "params.yaml").read_text()
+    for override in recipes.overrides(recipe)[1::2]:
+        key, value = override.split("=")
+        assert f"{key.split('.')[-1]}: {value}" in text
+
+
+def test_the_table_gives_mean_spread_worst_and_time_against_the_first() -> None:
+    runs = pd.DataFrame(
+        [
+            ("default", 1, 0.98, 0.05, 100.0),
+            ("default", 2, 0.99, 0.04, 110.0),
+            ("fast", 1, 0.97, 0.05, 20.0),
+            ("fast", 2, 0.99, 0.05, 22.0),
+        ],
+        columns=["recipe", "seed", "accuracy", "loss", "seconds"],
+    )
+    assert recipes.tabulate(runs).splitlines()[2:] == [
+        "| default | 98.500% | 0.707% | 98.00% | 105 s | 1.00 |",
+        "| fast | 98.000% | 1.414% | 97.00% | 21 s | 0.20 |",
+    ]
