@@ -24,8 +24,6 @@ def read(path: Path) -> np.ndarray:
         with warnings.catch_warnings(), Image.open(path, formats=("PNG", "JPEG")) as image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             upright = ImageOps.exif_transpose(image)
-    except FileNotFoundError:
-        raise InputError(f"{path}: not found; expected a PNG or JPEG file") from None
     except Exception as error:  # Pillow raises whatever the damage provokes
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise InputError(f"{path}: {reason}; expected a PNG or JPEG file") from None

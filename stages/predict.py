@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,17 +28,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parsed
 
 
-def rank(probabilities: np.ndarray, names: Sequence[str], top: int) -> list[tuple[str, float]]:
+def tell(path: Path, probabilities: np.ndarray, names: Sequence[str], top: int) -> dict[str, Any]:
     """Return the `top` likeliest classes of probabilities (classes,), the likeliest first."""
     order = np.argsort(-probabilities, kind="stable")[:top]
-    return [(names[i], float(probabilities[i])) for i in order]
-
-
-def line(path: Path, ranked: Sequence[tuple[str, float]], as_json: bool) -> str:
-    if not as_json:
-        return f"{path}: {', '.join(f'{label} {confidence:.2%}' for label, confidence in ranked)}"
-    predictions = [{"label": label, "confidence": confidence} for label, confidence in ranked]
-    return json.dumps({"image": str(path), "predictions": predictions})
+    ranked = [{"label": names[i], "confidence": float(probabilities[i])} for i in order]
+    return {"image": str(path), "predictions": ranked}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -69,7 +64,9 @@ def main(arguments: Sequence[str]) -> int:
     if prepared:
         outputs = model.predict(np.stack([image for _, image in prepared]), verbose=0)
         for (path, _), probabilities in zip(prepared, outputs, strict=True):
-            print(line(path, rank(probabilities, names, options.top), options.json))
+            told = tell(path, probabilities, names, options.top)
+            line = ", ".join("{label} {confidence:.2%}".format(**p) for p in told["predictions"])
+            print(json.dumps(told) if options.json else f"{path}: {line}")
     return int(len(prepared) < len(options.images))
 
 

@@ -1,9 +1,8 @@
 """The page that shows a run: one file of HTML, which needs neither a network nor a script."""
 
 import base64
-import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +30,3 @@ def embed(png: bytes, dpi: int) -> dict[str, Any]:
     width, height = (round(n * PIXELS / dpi) for n in struct.unpack_from(">2I", png, offset=16))
     source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
     return {"src": source, "width": width, "height": height}
-
-
-def flatten(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the dotted key and the value of each parameter, as text."""
-    for key, value in document.items():
-        if isinstance(value, dict):
-            yield from flatten(value, f"{prefix}{key}.")
-        else:
-            shown = value if isinstance(value, str) else json.dumps(value, default=str)
-            yield f"{prefix}{key}", shown

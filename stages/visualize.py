@@ -66,7 +66,6 @@ def load_predictions(path: Path, images: int, classes: int) -> pd.DataFrame:
 
 def main() -> None:
     settings = params.load("visualize", VisualizeParams)
-    parameters = params.everything()
     names = load_names(CLASSES)
     training_labels = load_array(Y_TRAIN, np.uint8, ndim=1)
     images = load_array(X_TEST, np.float32, ndim=4)
@@ -96,8 +95,7 @@ def main() -> None:
     pngs = [figures.encode(figure, settings.dpi) for figure in drawn]
     page = report.render(
         {
-            "parameters": parameters,
-            "flat_parameters": report.flatten(parameters),
+            "parameters": params.everything(),
             "metrics": metrics,
             "names": names,
             "training_images": len(training_labels),

@@ -106,7 +106,7 @@ def flip(path: Path) -> None:
 
 
 BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
-    "missing": ("a.png", lambda path: None, "not found"),
+    "missing": ("a.png", lambda path: None, "No such file"),
     "a folder": ("a.png", lambda path: path.mkdir(), "Is a directory"),
     "text": ("a.png", lambda path: path.write_text("five"), "cannot identify"),
     "empty": ("a.png", lambda path: path.write_bytes(b""), "cannot identify"),

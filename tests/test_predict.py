@@ -150,4 +150,6 @@ def test_the_command_is_quiet_but_for_what_it_has_to_say(reproduced_once: Projec
     assert done.returncode == 1
     assert done.stdout.startswith(f"{path}: ")
     assert len(done.stdout.splitlines()) == 1
-    assert done.stderr == "predict: missing.png: not found; expected a PNG or JPEG file\n"
+    assert done.stderr == (
+        "predict: missing.png: No such file or directory; expected a PNG or JPEG file\n"
+    )

@@ -136,15 +136,17 @@ def test_a_picture_has_the_same_size_on_the_page_at_any_resolution(folder: Path)
     }
 
 
-def test_parameters_are_listed_whatever_their_depth_and_type() -> None:
-    document = {"seed": 1, "a": {"b": {"c": True}, "d": [1, "x"], "e": None, "f": "text"}}
-    assert list(report.flatten(document)) == [
-        ("seed", "1"),
-        ("a.b.c", "true"),
-        ("a.d", '[1, "x"]'),
-        ("a.e", "null"),
-        ("a.f", "text"),
-    ]
+def test_parameters_are_listed_whatever_their_depth_and_type(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    with (tmp_path / "params.yaml").open("a") as stream:
+        stream.write("seed: {a: {b: true, c: '<i>'}, d: [1, x], e: null}\n")
+    pairs = dict(re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", draw(tmp_path)))
+    assert {key: html.unescape(pairs[key]) for key in pairs if key.startswith("seed")} == {
+        "seed.a.b": "true",
+        "seed.a.c": "<i>",
+        "seed.d": "[1, 'x']",
+        "seed.e": "None",
+    }
 
 
 LETTERS = list(string.digits + string.ascii_letters)
