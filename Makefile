@@ -5,7 +5,7 @@ INSTALL = pip install --quiet --disable-pip-version-check --require-hashes -r
 COMPILE = uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-header pyproject.toml
 
-.PHONY: repro test lint actionlint lock verify check-lock check-remote diff audit bench recipes
+.PHONY: repro test lint actionlint lock verify check-lock check-remote diff plots audit bench recipes
 
 repro: .venv/pipeline
 	dvc repro
@@ -49,6 +49,10 @@ BASE ?= main
 diff: .venv/pipeline
 	@dvc metrics diff --md --precision 6 $(BASE)
 	@dvc params diff --md $(BASE)
+
+# The same as interactive plots: writes dvc_plots/index.html and prints where it is.
+plots: .venv/pipeline
+	@dvc plots diff $(BASE)
 
 lock: .venv/dev
 	$(COMPILE) --upgrade -o requirements.txt

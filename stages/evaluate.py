@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages import archive, runtime
+from stages import archive, runtime, scores
 from stages.errors import InputError, run
 from stages.files import load_array, replacing
 from stages.runtime import keras
@@ -50,27 +50,18 @@ def first_kernels(model: keras.Model) -> np.ndarray:
     raise InputError(f"{MODEL}: has no Conv2D layer; expected one to show its kernels")
 
 
-def macro_f1(actual: np.ndarray, predicted: np.ndarray) -> float:
-    """Return the mean over classes of F1 = 2 TP / (2 TP + FP + FN).
-
-    A class that is neither actual nor predicted has no F1 and does not count.
-    """
-    confusion = pd.crosstab(actual, predicted)
-    classes = confusion.index.union(confusion.columns)
-    confusion = confusion.reindex(index=classes, columns=classes, fill_value=0)
-    correct = np.diag(confusion)
-    return float(np.mean(2 * correct / (confusion.sum(axis=0) + confusion.sum(axis=1))))
-
-
 def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """Return the metrics of class probabilities (n, classes) for labels (n,)."""
     predicted = probabilities.argmax(axis=1)
     losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
+    confusions = scores.count_confusions(labels, predicted, probabilities.shape[1])
+    bins = scores.calibrate(probabilities.max(axis=1), predicted == labels)
     return {
         "loss": float(losses.numpy().mean(dtype=np.float64)),
         "accuracy": float((predicted == labels).mean()),
         "errors": int((predicted != labels).sum()),
-        "macro_f1": macro_f1(labels, predicted),
+        "macro_f1": float(scores.score_classes(confusions)["f1"].mean()),
+        "ece": scores.calibration_error(bins),
     }
 
 

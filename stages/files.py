@@ -76,3 +76,28 @@ def load_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         if not (is_numeric_dtype(table[column]) and np.isfinite(table[column]).all()):
             raise InputError(f"{path}: column {column} has other things than numbers; {expected}")
     return table
+
+
+def load_text(path: Path) -> str:
+    """Read the UTF-8 file at `path`; raise InputError if it is missing or anything else."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; expected a text file") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 ({error.reason}); expected a text file") from None
+
+
+def load_names(path: Path) -> list[str]:
+    """Read the names of the classes, one a line.
+
+    Raises InputError if a line is empty, can't be printed, or is there twice.
+    """
+    names = [line.strip() for line in load_text(path).splitlines()]
+    first: dict[str, int] = {}
+    for number, name in enumerate(names, start=1):
+        if not name or not name.isprintable() or first.setdefault(name, number) != number:
+            raise InputError(
+                f"{path}: line {number} is {name[:60]!r}; expected a class's name a line, each once"
+            )
+    return names

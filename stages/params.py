@@ -37,6 +37,11 @@ def load(name: str, schema: type[T]) -> T:
         raise InputError(f"{PARAMS}: {problems}") from None
 
 
+def everything() -> dict[str, Any]:
+    """Return the whole of params.yaml for those who show it, its sections unchecked."""
+    return read(PARAMS)
+
+
 def read(path: Path) -> dict[str, Any]:
     """Parse `path`; raise InputError unless it holds exactly the known sections."""
     try:

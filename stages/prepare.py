@@ -8,15 +8,16 @@ from pydantic import Field
 
 from stages import idx, params
 from stages.errors import InputError, run
-from stages.files import replacing
+from stages.files import load_names, replacing
 
 RAW = Path("data/raw")
 X_TRAIN = Path("data/prepared/x_train.npy")
 Y_TRAIN = Path("data/prepared/y_train.npy")
 X_TEST = Path("data/prepared/x_test.npy")
 Y_TEST = Path("data/prepared/y_test.npy")
+CLASSES = Path("data/prepared/classes.txt")
 INPUTS = (RAW,)
-OUTPUTS = (X_TRAIN, Y_TRAIN, X_TEST, Y_TEST)
+OUTPUTS = (X_TRAIN, Y_TRAIN, X_TEST, Y_TEST, CLASSES)
 
 
 class PrepareParams(params.Section):
@@ -67,6 +68,19 @@ def check_agreement(
         )
 
 
+def name_classes(path: Path, classes: int) -> list[str]:
+    """Return the names in the file at `path`, one a class, or their numbers if there is none.
+
+    Raises InputError unless there are as many names as classes.
+    """
+    if not path.exists():
+        return [str(number) for number in range(classes)]
+    names = load_names(path)
+    if len(names) != classes:
+        raise InputError(f"{path}: {len(names)} names; expected {classes}, one a class")
+    return names
+
+
 def scale(images: np.ndarray) -> np.ndarray:
     """Turn uint8 images (n, height, width) into float32 (n, height, width, 1) in [0, 1]."""
     scaled: np.ndarray = np.divide(images, 255, dtype=np.float32)
@@ -78,13 +92,15 @@ def main() -> None:
     train = read_split(folder, "train")
     test = read_split(folder, "t10k")
     check_agreement(folder, train, test)
-    with replacing(*OUTPUTS) as (x_train, y_train, x_test, y_test):
+    names = name_classes(folder / CLASSES.name, classes=int(train[1].max()) + 1)
+    with replacing(*OUTPUTS) as (x_train, y_train, x_test, y_test, classes):
         for path, images in (x_train, train[0]), (x_test, test[0]):
             scaled = scale(images)
             np.save(path, scaled)
             print(f"{path.name.removeprefix('.partial-')}: {scaled.shape}")
         np.save(y_train, train[1])
         np.save(y_test, test[1])
+        classes.write_text("\n".join(names) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

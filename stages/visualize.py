@@ -1,104 +1,121 @@
-"""Draw the training history, the confusion matrix and the first layer's kernels."""
+"""Draw the figures, and build the page that shows them with the numbers."""
 
-import math
+import json
 from pathlib import Path
 from typing import Annotated
 
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from pydantic import Field
 
-from stages import params
-from stages.errors import run
-from stages.files import load_array, load_table, replacing
+from stages import figures, params, report, scores
+from stages.errors import InputError, run
+from stages.files import load_array, load_names, load_table, load_text, replacing
 
+CLASSES = Path("data/prepared/classes.txt")
+Y_TRAIN = Path("data/prepared/y_train.npy")
+X_TEST = Path("data/prepared/x_test.npy")
+SUMMARY = Path("models/summary.txt")
 HISTORY = Path("reports/history.csv")
+METRICS = Path("reports/metrics.json")
 PREDICTIONS = Path("reports/predictions.csv")
 KERNELS = Path("reports/kernels.npy")
-HISTORY_FIGURE = Path("reports/figures/history.png")
-CONFUSION_FIGURE = Path("reports/figures/confusion_matrix.png")
-KERNELS_FIGURE = Path("reports/figures/kernels.png")
-INPUTS = (HISTORY, PREDICTIONS, KERNELS)
-OUTPUTS = (HISTORY_FIGURE, CONFUSION_FIGURE, KERNELS_FIGURE)
+FIGURES = (
+    Path("reports/figures/history.png"),
+    Path("reports/figures/confusion_matrix.png"),
+    Path("reports/figures/mistakes.png"),
+    Path("reports/figures/calibration.png"),
+    Path("reports/figures/kernels.png"),
+)
+PAGE = Path("reports/index.html")
+INPUTS = (CLASSES, Y_TRAIN, X_TEST, SUMMARY, HISTORY, METRICS, PREDICTIONS, KERNELS)
+OUTPUTS = (*FIGURES, PAGE)
 
 
 class VisualizeParams(params.Section):
     dpi: Annotated[int, Field(ge=10, le=1000)]
+    mistakes: Annotated[int, Field(ge=1, le=100)]
 
 
-def draw_history(history: pd.DataFrame) -> Figure:
-    """Draw loss and accuracy over epochs, training and validation, side by side."""
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for axis, metric in zip(axes, ("loss", "accuracy"), strict=True):
-        for column, label in (metric, "training"), (f"val_{metric}", "validation"):
-            sns.lineplot(history, x="epoch", y=column, label=label, marker="o", ax=axis)
-        axis.set(title=metric.capitalize(), xlabel="Epoch", ylabel=metric.capitalize())
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    return figure
+def load_metrics(path: Path) -> dict[str, float]:
+    """Return the test metrics that the page shows; raise InputError if one is missing."""
+    names = ("accuracy", "errors", "loss", "macro_f1", "ece")
+    try:
+        metrics = json.loads(load_text(path))["test"]
+        return {name: float(metrics[name]) for name in names}
+    except (ValueError, KeyError, TypeError, OverflowError):
+        raise InputError(f"{path}: damaged; expected numbers as test.{', '.join(names)}") from None
 
 
-def count_confusions(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return how often each actual class (rows) was predicted as each class (columns)."""
-    classes = range(predictions[["actual", "predicted"]].to_numpy().max() + 1)
-    counts = pd.crosstab(predictions["actual"], predictions["predicted"])
-    return counts.reindex(index=classes, columns=classes, fill_value=0)
-
-
-def draw_confusions(counts: pd.DataFrame) -> Figure:
-    """Draw the confusion matrix as a square heat map with counts."""
-    side = max(4.0, 0.7 * len(counts))
-    figure, axis = plt.subplots(figsize=(side, side), layout="constrained")
-    # The diagonal is a thousand times the rest: colours follow the logarithm, counts are exact.
-    sns.heatmap(
-        np.log1p(counts), annot=counts, fmt="d", cmap="Blues", square=True, cbar=False, ax=axis
-    )
-    axis.set(title="Confusion matrix", xlabel="Predicted", ylabel="Actual")
-    return figure
-
-
-def draw_kernels(kernels: np.ndarray) -> Figure:
-    """Draw each kernel of (height, width, channels, n), averaged over channels, in a grid.
-
-    The grid is twice as wide as high: 4 rows of 8 for 32 kernels.
-    """
-    n = kernels.shape[-1]
-    columns = math.ceil(math.sqrt(2 * n))
-    rows = math.ceil(n / columns)
-    limit = np.abs(kernels).max()
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(1.2 * columns, 1.4 * rows), squeeze=False, layout="constrained"
-    )
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for i, axis in zip(range(n), axes.flat, strict=False):
-        kernel = kernels[..., i].mean(axis=-1)
-        axis.imshow(kernel, cmap="RdBu", vmin=-limit, vmax=limit)
-        axis.set_title(f"Kernel {i}", fontsize="small")
-    return figure
+def load_predictions(path: Path, images: int, classes: int) -> pd.DataFrame:
+    """Read predictions; raise InputError unless they are of so many images and classes."""
+    table = load_table(path, ["index", "actual", "predicted", "confidence"])
+    labels = table[["actual", "predicted"]]
+    if not (
+        np.array_equal(table["index"], np.arange(images))
+        and labels.isin(range(classes)).all(axis=None)
+        and table["confidence"].between(0, 1).all()
+    ):
+        raise InputError(
+            f"{path}: {len(table)} rows, labels from {labels.min(axis=None)} to "
+            f"{labels.max(axis=None)}; expected a row for each of {images} images in order, "
+            f"labels below {classes} as in {CLASSES}, confidences from 0 to 1"
+        )
+    return table.astype({"actual": int, "predicted": int})
 
 
 def main() -> None:
-    dpi = params.load("visualize", VisualizeParams).dpi
+    settings = params.load("visualize", VisualizeParams)
+    names = load_names(CLASSES)
+    training_labels = load_array(Y_TRAIN, np.uint8, ndim=1)
+    images = load_array(X_TEST, np.float32, ndim=4)
+    summary = load_text(SUMMARY)
     history = load_table(HISTORY, ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"])
-    predictions = load_table(PREDICTIONS, ["index", "actual", "predicted", "confidence"])
+    metrics = load_metrics(METRICS)
+    predictions = load_predictions(PREDICTIONS, len(images), len(names))
     kernels = load_array(KERNELS, np.float32, ndim=4)
 
-    matplotlib.use("agg")
-    matplotlib.rcdefaults()  # a user's matplotlibrc changes no picture
-    sns.set_theme(style="whitegrid")
-    figures = (
-        draw_history(history),
-        draw_confusions(count_confusions(predictions)),
-        draw_kernels(kernels),
+    right = predictions["actual"] == predictions["predicted"]
+    confusions = scores.count_confusions(
+        predictions["actual"], predictions["predicted"], len(names)
+    )
+    bins = scores.calibrate(predictions["confidence"], right)
+    # Equally confident ones stay in the order of the test set.
+    mistakes = predictions[~right].sort_values("confidence", ascending=False, kind="stable")
+    shown = mistakes.head(settings.mistakes)
+
+    figures.use_style()
+    drawn = (
+        figures.draw_history(history),
+        figures.draw_confusions(confusions, names),
+        figures.draw_mistakes(images[shown["index"]], shown, names),
+        figures.draw_calibration(bins, metrics["ece"]),
+        figures.draw_kernels(kernels),
+    )
+    pngs = [figures.encode(figure, settings.dpi) for figure in drawn]
+    page = report.render(
+        {
+            "parameters": params.everything(),
+            "metrics": metrics,
+            "names": names,
+            "training_images": len(training_labels),
+            "shape": images.shape,
+            "history": history,
+            "scores": scores.score_classes(confusions),
+            "confusions": mistakes.groupby(["actual", "predicted"]).size().nlargest(1),
+            "mistakes": shown,
+            "bins": bins[bins["count"] > 0],
+            "kernels": kernels.shape[-1],
+            "summary": summary.rstrip(),
+            "figures": {
+                path.stem: report.embed(png, settings.dpi)
+                for path, png in zip(FIGURES, pngs, strict=True)
+            },
+        }
     )
     with replacing(*OUTPUTS) as paths:
-        for figure, path in zip(figures, paths, strict=True):
-            figure.savefig(path, dpi=dpi)
+        for path, content in zip(paths, [*pngs, page.encode()], strict=True):
+            path.write_bytes(content)
 
 
 if __name__ == "__main__":

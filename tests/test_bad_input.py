@@ -27,6 +27,7 @@ IMAGES = "data/raw/mnist/train-images-idx3-ubyte"
 LABELS = "data/raw/mnist/train-labels-idx1-ubyte"
 TEST_IMAGES = "data/raw/mnist/t10k-images-idx3-ubyte"
 TEST_LABELS = "data/raw/mnist/t10k-labels-idx1-ubyte"
+NAMES = "data/raw/mnist/classes.txt"
 
 Change = Callable[[], object]
 
@@ -158,6 +159,15 @@ RAW: dict[str, tuple[Change, str]] = {
         f"{IMAGES}: no images, shape (300, 0, 28)",
     ),
     "a directory": (directory(IMAGES), f"{IMAGES}: not a file"),
+    "too few names": (write(NAMES, b"a\nb\n"), f"{NAMES}: 2 names; expected 10, one a class"),
+    "too many names": (write(NAMES, b"a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk"), f"{NAMES}: 11 names"),
+    "an empty name": (write(NAMES, b"a\n \nc\n"), f"{NAMES}: line 2 is ''"),
+    "a name twice": (write(NAMES, b"a\nb\na\n"), f"{NAMES}: line 3 is 'a'"),
+    "an unprintable name": (write(NAMES, b"a\nb\t\0\n"), f"{NAMES}: line 2 is"),
+    "a name without end": (write(NAMES, b"a" * 99_999 + b"\0"), f"{NAMES}: line 1 is 'aaa"),
+    "names in Latin-1": (write(NAMES, b"caf\xe9\n"), f"{NAMES}: not UTF-8"),
+    "no names": (write(NAMES, b""), f"{NAMES}: 0 names"),
+    "a folder of names": (lambda: Path(NAMES).mkdir(), f"{NAMES}: Is a directory"),
     "no data set": (lambda: shutil.rmtree("data/raw/mnist"), "not found"),
 }
 
@@ -278,6 +288,8 @@ PARAMS: dict[str, tuple[str, Callable[[dict[str, Any]], object], str]] = {
     "data set elsewhere": ("prepare", put("prepare.dataset", "../raw"), "found '../raw'"),
     "data set not there": ("prepare", put("prepare.dataset", "nist"), "data/raw/nist/train-images"),
     "no dots": ("visualize", put("visualize.dpi", 0), "visualize.dpi: found 0"),
+    "no mistakes": ("visualize", put("visualize.mistakes", 0), "visualize.mistakes: found 0"),
+    "all mistakes": ("visualize", put("visualize.mistakes", 101), "visualize.mistakes: found 101"),
     "too many dots": ("visualize", put("visualize.dpi", 10**6), "visualize.dpi: found 1000000"),
 }
 
@@ -338,6 +350,14 @@ X_TRAIN, Y_TRAIN = "data/prepared/x_train.npy", "data/prepared/y_train.npy"
 X_TEST, Y_TEST = "data/prepared/x_test.npy", "data/prepared/y_test.npy"
 MODEL, HISTORY = "models/model.keras", "reports/history.csv"
 PREDICTIONS, KERNELS = "reports/predictions.csv", "reports/kernels.npy"
+CLASSES, SUMMARY = "data/prepared/classes.txt", "models/summary.txt"
+METRICS = "reports/metrics.json"
+
+
+def predictions(row: bytes) -> Change:
+    """Replace the last row of the predictions."""
+    return edit(PREDICTIONS, lambda c: b"\n".join([*c.splitlines()[:-1], row]))
+
 
 # Stage, change, what its line says.
 INTERMEDIATE: dict[str, tuple[str, Change, str]] = {
@@ -383,6 +403,26 @@ INTERMEDIATE: dict[str, tuple[str, Change, str]] = {
     "empty history": ("visualize", write(HISTORY, b""), f"{HISTORY}: damaged"),
     "binary history": ("visualize", write(HISTORY, b"\xff\xfe\0\1"), f"{HISTORY}: "),
     "missing predictions": ("visualize", lambda: Path(PREDICTIONS).unlink(), "not found"),
+    "a prediction missing": ("visualize", predictions(b""), f"{PREDICTIONS}: 99 rows"),
+    "a prediction twice": ("visualize", predictions(b"98,1,1,0.5"), "of 100 images in order"),
+    "an unknown class": ("visualize", predictions(b"99,10,1,0.5"), "labels below 10"),
+    "a negative class": ("visualize", predictions(b"99,1,-1,0.5"), "labels from -1 to"),
+    "half a class": ("visualize", predictions(b"99,0.5,1,0.5"), "labels below 10"),
+    "too confident": ("visualize", predictions(b"99,1,1,1.5"), "confidences from 0 to 1"),
+    "fewer test images": (
+        "visualize",
+        save_array(X_TEST, np.zeros((50, 28, 28, 1), np.float32)),
+        f"{PREDICTIONS}: 100 rows",
+    ),
+    "fewer names": ("visualize", write(CLASSES, b"a\nb\n"), f"labels below 2 as in {CLASSES}"),
+    "damaged names": ("visualize", write(CLASSES, b"a\na\n"), f"{CLASSES}: line 2"),
+    "missing names": ("visualize", lambda: Path(CLASSES).unlink(), f"{CLASSES}: not found"),
+    "missing summary": ("visualize", lambda: Path(SUMMARY).unlink(), f"{SUMMARY}: not found"),
+    "binary summary": ("visualize", write(SUMMARY, b"\xff\xfe\0"), f"{SUMMARY}: not UTF-8"),
+    "missing metrics": ("visualize", lambda: Path(METRICS).unlink(), f"{METRICS}: not found"),
+    "torn metrics": ("visualize", edit(METRICS, lambda c: c[:-9]), f"{METRICS}: damaged"),
+    "old metrics": ("visualize", edit(METRICS, lambda c: c.replace(b"ece", b"x")), "test.accuracy"),
+    "metrics as a list": ("visualize", write(METRICS, b"[]"), f"{METRICS}: damaged"),
     "damaged kernels": ("visualize", edit(KERNELS, lambda c: c[:-1]), f"{KERNELS}: damaged"),
 }
 

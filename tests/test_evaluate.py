@@ -24,10 +24,8 @@ def test_metrics_are_those_computed_by_hand() -> None:
     assert metrics["errors"] == 1
     # Class 0: precision 1, recall 1/2; class 1: precision 1/2, recall 1; class 2: all right.
     assert metrics["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
-
-
-def test_a_class_that_never_occurs_does_not_count_for_f1() -> None:
-    assert evaluate.macro_f1(np.array([0, 2]), np.array([0, 2])) == 1
+    # Right at 50, 80 and 60 %, wrong at 50 %: only the two at 50 % share a bin, and are half right.
+    assert metrics["ece"] == pytest.approx((0 + 0 + 0.2 + 0.4) / 4)
 
 
 def test_loss_and_accuracy_are_what_keras_evaluates() -> None:

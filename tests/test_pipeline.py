@@ -1,5 +1,6 @@
 """The pipeline as its user runs it: `dvc repro` on a few hundred real images."""
 
+import html
 import json
 import re
 
@@ -43,6 +44,8 @@ def test_another_data_set_of_another_size_runs_by_its_name_alone(project: Projec
         folder = project.root / "data/raw/columns"
         write_idx(folder / f"{prefix}-images-idx3-ubyte", images)
         write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
+    names = ["far left", "left & middle", "<right>", "čtyři"]
+    (folder / "classes.txt").write_text("\n".join(names), encoding="utf-8")
     project.set("prepare.dataset", "columns")
     project.set("train.epochs", 20)
     assert project.repro() == ["prepare", "train", "evaluate", "visualize"]
@@ -51,6 +54,11 @@ def test_another_data_set_of_another_size_runs_by_its_name_alone(project: Projec
     assert np.load(project.root / "reports/kernels.npy").shape == (3, 3, 1, 32)
     metrics = json.loads((project.root / "reports/metrics.json").read_text())["test"]
     assert metrics["accuracy"] > 0.9
+    page = (project.root / "reports/index.html").read_text(encoding="utf-8")
+    shown = re.findall(r'<th scope="row">(.*?)</th>', page)
+    assert [html.unescape(name) for name in shown] == names
+    assert "<right>" not in page
+    assert "12 by 20 pixels" in page
 
 
 def test_a_run_is_quiet_but_for_what_it_has_to_say(project: Project) -> None:
@@ -77,6 +85,6 @@ def test_dvc_shows_and_compares_metrics_params_plots_and_experiments(
     page = reproduced.root / "dvc_plots/index.html"
     for command in "show", "diff":
         reproduced.run("dvc", "plots", command)
-        for plot in "loss", "accuracy", "confusion", "history.png", "kernels.png":
+        for plot in "loss", "accuracy", "confusion", "history.png", "mistakes.png":
             assert plot in page.read_text()
         page.unlink()

@@ -32,3 +32,4 @@ def test_the_committed_accuracy_is_good_and_not_too_good() -> None:
     assert metrics["errors"] == round(10_000 * (1 - metrics["accuracy"]))
     assert 0.02 < metrics["loss"] < 0.05
     assert abs(metrics["macro_f1"] - metrics["accuracy"]) < 0.002
+    assert 0 < metrics["ece"] < 0.02

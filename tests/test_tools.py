@@ -59,7 +59,7 @@ def test_verify_says_what_was_never_pulled(reproduced: Project) -> None:
     code, text = tool(reproduced, "verify")
     assert code == 0
     assert "Not here, and so not checked in the workspace: models/model.keras" in text
-    assert "13 of 14 outputs checked" in text
+    assert "17 of 18 outputs checked" in text
 
 
 def test_a_forgotten_push_is_noticed(reproduced: Project) -> None:

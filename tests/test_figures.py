@@ -1,0 +1,121 @@
+"""Figures, checked for what they show."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from stages import figures
+
+
+def ticks_within(axis: Axes) -> list[float]:
+    low, high = axis.get_xlim()
+    return [tick for tick in axis.get_xticks() if low <= tick <= high]
+
+
+def history(epochs: int) -> pd.DataFrame:
+    values = np.linspace(0.9, 0.1, epochs)
+    return pd.DataFrame(
+        {
+            "epoch": range(1, epochs + 1),
+            "loss": values,
+            "accuracy": 1 - values,
+            "val_loss": values / 2,
+            "val_accuracy": 1 - values / 2,
+        }
+    )
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 10, 100])
+def test_history_shows_both_curves_of_both_metrics_over_whole_epochs(epochs: int) -> None:
+    table = history(epochs)
+    figure = figures.draw_history(table)
+    for axis, metric in zip(figure.axes, ("loss", "accuracy"), strict=True):
+        assert axis.get_title() == metric.capitalize()
+        assert (axis.get_xlabel(), axis.get_ylabel()) == ("Epoch", metric.capitalize())
+        training, validation = axis.get_lines()[:2]
+        np.testing.assert_array_equal(np.asarray(training.get_xdata()), table["epoch"])
+        np.testing.assert_allclose(np.asarray(training.get_ydata()), table[metric])
+        np.testing.assert_allclose(np.asarray(validation.get_ydata()), table[f"val_{metric}"])
+        assert axis.get_legend_handles_labels()[1] == ["training", "validation"]
+        assert all(float(tick).is_integer() for tick in ticks_within(axis))
+
+
+def test_the_confusion_matrix_is_square_and_shows_the_counts_by_name() -> None:
+    (axis,) = figures.draw_confusions(np.array([[5, 1], [0, 1234]]), ["cat", "dog"]).axes
+    assert [text.get_text() for text in axis.texts] == ["5", "1", "", "1234"]
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("Predicted", "Actual")
+    for ticks in axis.get_xticklabels(), axis.get_yticklabels():
+        assert [tick.get_text() for tick in ticks] == ["cat", "dog"]
+    assert axis.get_aspect() == 1
+
+
+def test_names_that_the_font_cannot_write_give_way_to_numbers() -> None:
+    assert figures.label(["é", "ж"]) == ["é", "ж"]
+    assert figures.label(["お", "き"]) == ["0", "1"]
+    assert figures.label(["a" * 16, "b" * 17]) == ["a" * 16, "b" * 15 + "…"]
+
+
+def titles(figure: Figure) -> list[str]:
+    return [axis.get_title() for axis in figure.axes if axis.get_title()]
+
+
+@pytest.mark.parametrize(
+    ("n", "grid"), [(32, (4, 8)), (1, (1, 2)), (2, (1, 2)), (7, (2, 4)), (64, (6, 12))]
+)
+def test_every_kernel_has_its_place_in_the_grid(n: int, grid: tuple[int, int]) -> None:
+    kernels = np.random.default_rng(0).normal(size=(3, 3, 1, n)).astype(np.float32)
+    figure = figures.draw_kernels(kernels)
+    assert titles(figure) == [f"Kernel {i}" for i in range(n)]
+    layout = figure.axes[0].get_gridspec()
+    assert layout is not None
+    assert (layout.nrows, layout.ncols) == grid
+    for i in range(n):
+        np.testing.assert_array_equal(figure.axes[i].images[0].get_array(), kernels[..., 0, i])
+
+
+def mistakes(n: int) -> pd.DataFrame:
+    return pd.DataFrame({"actual": [1] * n, "predicted": [0] * n, "confidence": [0.987] * n})
+
+
+@pytest.mark.parametrize(
+    ("names", "grid", "title"),
+    [(["4", "9"], (2, 6), "9 → 4\n98.7%"), (["Bag", "Boot"], (2, 4), "Boot\n→ Bag\n98.7%")],
+)
+def test_a_mistake_is_shown_as_it_is_under_both_classes_and_its_confidence(
+    names: list[str], grid: tuple[int, int], title: str
+) -> None:
+    images = np.random.default_rng(0).random((7, 5, 4, 1), np.float32)
+    figure = figures.draw_mistakes(images, mistakes(7), names)
+    assert titles(figure) == [title] * 7
+    layout = figure.axes[0].get_gridspec()
+    assert layout is not None
+    assert (layout.nrows, layout.ncols) == grid
+    for axis, image in zip(figure.axes, images, strict=False):
+        (drawn,) = axis.images
+        np.testing.assert_array_equal(drawn.get_array(), image[..., 0])
+        assert (drawn.get_clim(), drawn.get_cmap().name) == ((0, 1), "gray")
+
+
+def test_a_model_without_mistakes_is_told_so() -> None:
+    figure = figures.draw_mistakes(np.zeros((0, 5, 4, 1)), mistakes(0), ["4", "9"])
+    assert [text.get_text() for text in figure.texts] == ["No mistakes"]
+
+
+def test_bars_of_calibration_are_accuracies_and_counts_beside_the_diagonal() -> None:
+    bins = pd.DataFrame({"count": [0, 6], "confidence": [np.nan, 0.9], "accuracy": [np.nan, 0.5]})
+    figure = figures.draw_calibration(bins, 0.4)
+    reliability, histogram = figure.axes
+    assert "40.00%" in figure.get_suptitle()
+    for axis, heights in (reliability, [0, 0.5]), (histogram, [0, 6]):
+        bars = [patch for patch in axis.patches if isinstance(patch, Rectangle)]
+        assert [(bar.get_x(), bar.get_width(), bar.get_height()) for bar in bars] == [
+            (0, 0.5, heights[0]),
+            (0.5, 0.5, heights[1]),
+        ]
+    (diagonal,) = reliability.get_lines()
+    assert np.asarray(diagonal.get_xydata()).tolist() == [[0, 0], [1, 1]]
+    assert (reliability.get_ylabel(), histogram.get_ylabel()) == ("Accuracy", "Images")
+    assert {axis.get_xlabel() for axis in figure.axes} == {"Confidence"}

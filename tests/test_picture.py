@@ -1,0 +1,135 @@
+"""Pictures of digits become what MNIST made of them; anything else is refused in one line."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageOps
+
+from stages import idx, picture
+from stages.errors import InputError
+from tests.conftest import MNIST
+
+DIGITS = idx.read(MNIST / "t10k-images-idx3-ubyte.gz", 3)[:20]
+ORIENTATION = 0x0112  # EXIF's tag
+
+
+def enlarge(digit: np.ndarray) -> Image.Image:
+    """Return the digit seven times as large, off the centre of a wider image, white on black."""
+    large = Image.fromarray(digit).resize((196, 196), Image.Resampling.BICUBIC)
+    return ImageOps.expand(large, (90, 10, 25, 40))
+
+
+def stencil(image: Image.Image, colour: str) -> Image.Image:
+    """Return `colour` where the image is light, nothing where it is dark."""
+    drawn = Image.new("RGBA", image.size, colour)
+    drawn.putalpha(image)
+    return drawn
+
+
+def photograph(image: Image.Image) -> Image.Image:
+    """Return dark ink on grey paper, with a shade across it and noise."""
+    shade = np.linspace(0, 35, image.width) + np.random.default_rng(0).normal(
+        0, 5, (image.height, image.width)
+    )
+    pixels = 193 - 0.6 * np.asarray(image, np.float64) + shade
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def turn(image: Image.Image, path: Path) -> None:
+    """Save the image on its side, with the EXIF tag that says so."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    ImageOps.invert(image).rotate(90, expand=True).save(path, exif=exif)
+
+
+def deepen(image: Image.Image) -> Image.Image:
+    return Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+
+
+Save = Callable[[Image.Image, Path], object]
+WAYS: dict[str, tuple[str, Save]] = {
+    "light on dark": ("a.png", lambda image, path: image.save(path)),
+    "dark on light": ("a.jpg", lambda image, path: ImageOps.invert(image).save(path)),
+    "a photograph": ("a.jpg", lambda image, path: photograph(image).save(path)),
+    "turned by EXIF": ("a.jpg", turn),
+    "colours": ("a.png", lambda image, path: ImageOps.colorize(image, "navy", "gold").save(path)),
+    "a palette": ("a.png", lambda image, path: image.quantize(16).save(path)),
+    "black on nothing": ("a.png", lambda image, path: stencil(image, "black").save(path)),
+    "white on nothing": ("a.png", lambda image, path: stencil(image, "white").save(path)),
+    "16 bits": ("a.png", lambda image, path: deepen(image).save(path)),
+    "CMYK": ("a.jpg", lambda image, path: image.convert("CMYK").save(path)),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_digits_of_mnist_come_back_as_they_were(way: str, tmp_path: Path) -> None:
+    name, save = WAYS[way]
+    differences = []
+    for digit in DIGITS:
+        save(enlarge(digit), tmp_path / name)
+        prepared = picture.prepare(picture.read(tmp_path / name), 28, 28)
+        assert prepared.shape == (28, 28, 1)
+        assert prepared.dtype == np.float32
+        differences.append(np.abs(prepared[..., 0] - digit / 255).mean())
+    assert np.mean(differences) < 0.035, "shifted by a pixel, it is 0.064"
+
+
+@pytest.mark.parametrize(("height", "width"), [(28, 28), (12, 20), (56, 28)])
+def test_ink_fits_the_inner_box_and_balances_in_the_middle(height: int, width: int) -> None:
+    image = Image.new("L", (300, 500), 255)
+    ImageDraw.Draw(image).rectangle((30, 40, 89, 359), fill=0)  # 60 by 320 pixels
+    prepared = picture.prepare(np.asarray(image, np.float32) / 255, height, width)[..., 0]
+    rows, columns = np.nonzero(prepared.any(axis=1))[0], np.nonzero(prepared.any(axis=0))[0]
+    assert len(rows) == round(height * 20 / 28)
+    assert len(columns) == max(1, round(height * 20 / 28 * 60 / 320))
+    assert abs(rows.mean() - height / 2) <= 0.5
+    assert abs(columns.mean() - width / 2) <= 0.5
+    assert prepared.max() == 1
+
+
+def bomb(path: Path) -> None:
+    """Write a PNG file of a few bytes whose header promises a hundred million pixels."""
+    Image.new("1", (10_000, 10_000)).save(path)
+
+
+def cut(path: Path) -> None:
+    enlarge(DIGITS[0]).save(path, "PNG" if path.suffix == ".png" else "JPEG")
+    path.write_bytes(path.read_bytes()[:600])
+
+
+def flip(path: Path) -> None:
+    enlarge(DIGITS[0]).save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[:60] + bytes(40) + content[100:])
+
+
+BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
+    "missing": ("a.png", lambda path: None, "No such file"),
+    "a folder": ("a.png", lambda path: path.mkdir(), "Is a directory"),
+    "text": ("a.png", lambda path: path.write_text("five"), "cannot identify"),
+    "empty": ("a.png", lambda path: path.write_bytes(b""), "cannot identify"),
+    "another format": ("a.gif", lambda path: Image.new("L", (9, 9)).save(path), "cannot identify"),
+    "truncated PNG": ("a.png", cut, "truncated"),
+    "truncated JPEG": ("a.jpg", cut, "truncated"),
+    "damaged PNG": ("a.png", flip, ""),
+    "a bomb": ("a.png", bomb, "decompression bomb"),
+    "blank": ("a.png", lambda path: Image.new("L", (99, 99), 200).save(path), "blank"),
+    "nothing": ("a.png", lambda path: Image.new("RGBA", (99, 99)).save(path), "blank"),
+    "a single pixel": ("a.png", lambda path: Image.new("L", (1, 1)).save(path), "blank"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+@pytest.mark.filterwarnings("error")
+def test_a_bad_file_is_named_in_one_line(case: str, tmp_path: Path) -> None:
+    name, make, reason = BAD[case]
+    make(tmp_path / name)
+    with pytest.raises(InputError) as raised:
+        picture.read(tmp_path / name)
+    message = str(raised.value)
+    assert message.startswith(f"{tmp_path / name}: ")
+    assert reason in message
+    assert "expected" in message
+    assert "\n" not in message

@@ -1,0 +1,65 @@
+"""Confusions, scores and calibration, against values computed by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages import scores
+
+
+def test_confusions_are_counted_actual_by_predicted() -> None:
+    counts = scores.count_confusions(np.array([0, 0, 2, 2]), np.array([0, 2, 2, 2]), classes=3)
+    assert counts.tolist() == [[1, 0, 1], [0, 0, 0], [0, 0, 2]]
+
+
+def test_labels_of_255_classes_do_not_overflow() -> None:
+    labels = np.array([254], np.uint8)
+    assert scores.count_confusions(labels, labels, classes=255)[254, 254] == 1
+
+
+def test_each_class_has_its_scores() -> None:
+    table = scores.score_classes(np.array([[3, 1, 0], [2, 4, 0], [0, 0, 5]]))
+    assert table["precision"].tolist() == [3 / 5, 4 / 5, 1]
+    assert table["recall"].tolist() == [3 / 4, 4 / 6, 1]
+    assert table["f1"].tolist() == pytest.approx([2 / 3, 8 / 11, 1])
+    assert table["support"].tolist() == [4, 6, 5]
+
+
+def test_a_class_has_no_score_where_nothing_is_divided_by_nothing() -> None:
+    """Class 1 is never predicted, class 2 never occurs, class 3 neither."""
+    table = scores.score_classes(np.array([[1, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]))
+    assert table["precision"].isna().tolist() == [False, True, False, True]
+    assert table["recall"].isna().tolist() == [False, False, True, True]
+    assert table["f1"].isna().tolist() == [False, False, False, True]
+    assert table["f1"].mean() == pytest.approx((0.5 + 0 + 0) / 3), "class 3 does not count"
+
+
+def test_the_calibration_error_is_the_one_computed_by_hand() -> None:
+    # Three of four right at 95 %, one of two at 65 %: gaps 0.2 and 0.15, weighed 4 to 2.
+    confidence = np.array([0.95, 0.95, 0.95, 0.95, 0.65, 0.65])
+    correct = np.array([True, True, True, False, True, False])
+    bins = scores.calibrate(confidence, correct)
+    assert bins["count"].tolist() == [0] * 9 + [2] + [0] * 4 + [4]
+    assert bins.loc[[9, 14], "accuracy"].tolist() == [0.5, 0.75]
+    assert bins.loc[[9, 14], "confidence"].tolist() == pytest.approx([0.65, 0.95])
+    assert scores.calibration_error(bins) == pytest.approx((4 * 0.2 + 2 * 0.15) / 6)
+
+
+def test_every_confidence_has_a_bin() -> None:
+    counts = scores.calibrate(np.array([0, 0.03, 0.34, 0.99, 1]), np.ones(5, bool))["count"]
+    assert counts[counts > 0].to_dict() == {0: 2, 5: 1, 14: 2}
+
+
+def test_predictions_read_from_csv_are_calibrated_as_the_ones_written(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "predictions.csv"
+    confidence = np.random.default_rng(0).random(1000, np.float32)
+    correct = confidence > 0.5
+    pd.DataFrame({"confidence": confidence}).to_csv(path)
+    read = pd.read_csv(path)["confidence"].to_numpy()
+    pd.testing.assert_frame_equal(
+        scores.calibrate(read, correct), scores.calibrate(confidence, correct), check_exact=True
+    )
