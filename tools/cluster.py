@@ -1,14 +1,15 @@
-"""Ray, on this machine or on a cluster, and nodes of which each is known to be able to work."""
+"""Run trials with Ray, on this machine or on a cluster whose nodes were seen to be able to."""
 
 import logging
 import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dvc.repo import Repo
 
 from stages.errors import InputError
-from tools import trial
-from tools.trial import Source
+from tools import node
+from tools.node import Source, Trial
 
 
 def connect(address: str | None) -> Any:
@@ -34,7 +35,7 @@ def connect(address: str | None) -> Any:
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(f"--address {address}: {str(error).splitlines()[0]}") from None
-    ray.cloudpickle.register_pickle_by_value(trial)
+    ray.cloudpickle.register_pickle_by_value(node)  # type: ignore[no-untyped-call]
     return ray
 
 
@@ -43,27 +44,27 @@ def check_nodes(ray: Any, source: Source, cpus: int, gpus: float) -> None:
 
     Raises InputError if there is none, or if one fails.
     """
-    nodes = {
-        node["NodeID"]: node["NodeManagerAddress"]
-        for node in ray.nodes()
-        if node["Alive"]
-        and node["Resources"].get("CPU", 0) >= cpus
-        and node["Resources"].get("GPU", 0) >= gpus
+    addresses = {
+        found["NodeID"]: found["NodeManagerAddress"]
+        for found in ray.nodes()
+        if found["Alive"]
+        and found["Resources"].get("CPU", 0) >= cpus
+        and found["Resources"].get("GPU", 0) >= gpus
     }
-    if not nodes:
+    if not addresses:
         raise InputError(f"no node has {cpus} CPUs and {gpus:g} GPUs: see --cpus and --gpus")
-    affinity = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
-    check = ray.remote(num_cpus=0)(trial.check)
+    on_node = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+    check = ray.remote(num_cpus=0)(node.check)
     checks = [
-        check.options(scheduling_strategy=affinity(node, soft=False)).remote(
-            source, f"probe-{node}", trial.versions()
+        check.options(scheduling_strategy=on_node(id_, soft=False)).remote(
+            source, f"probe-{id_}", node.versions()
         )
-        for node in nodes
+        for id_ in addresses
     ]
     storage = Repo().cloud.get_remote_odb()
     problems = []
-    for (node, address), problem in zip(nodes.items(), ray.get(checks), strict=True):
-        probe = storage.fs.join(storage.path, f"probe-{node}")
+    for (id_, address), problem in zip(addresses.items(), ray.get(checks), strict=True):
+        probe = storage.fs.join(storage.path, f"probe-{id_}")
         if storage.fs.exists(probe):
             storage.fs.remove(probe)
         else:
@@ -72,3 +73,32 @@ def check_nodes(ray: Any, source: Source, cpus: int, gpus: float) -> None:
             problems.append(f"node {address}: {problem}")
     if problems:
         raise InputError("; ".join(problems))
+
+
+def run(
+    source: Source, trials: Sequence[Trial], address: str | None, gpus: float
+) -> Iterator[tuple[Trial, str]]:
+    """Yield each trial when it has ended, with the last line of its error or an empty one.
+
+    Ray gives the trials of a node that dies to other nodes; one that fails would fail again.
+    """
+    ray = connect(address)
+    check_nodes(ray, source, max(trial.cpus for trial in trials), gpus)
+    publish = ray.remote(num_gpus=gpus, scheduling_strategy="SPREAD")(node.publish)
+    running = {
+        publish.options(num_cpus=trial.cpus).remote(source, trial): trial for trial in trials
+    }
+    try:
+        while running:
+            (ended,), _ = ray.wait(list(running))
+            try:
+                problem = ray.get(ended)
+            except ray.exceptions.RayError as error:
+                problem = str(error).strip().splitlines()[-1]
+            yield running.pop(ended), problem
+    finally:
+        for task in running:
+            ray.cancel(task)
+        if running:  # the sweep was interrupted; trials remove their clones
+            ray.wait(list(running), num_returns=len(running), timeout=10)
+        ray.shutdown()

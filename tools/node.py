@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
 from dvc.config import Config
 from dvc.repo import Repo
 
@@ -40,6 +41,13 @@ class Source:
         return f"refs/exps/{self.commit[:2]}/{self.commit[2:]}/{name}"
 
 
+@dataclass(frozen=True)
+class Trial:
+    name: str
+    overrides: tuple[str, ...]
+    cpus: int
+
+
 def run(*command: str, cwd: Path | None = None) -> str:
     """Return what a command prints; raise CalledProcessError if it fails."""
     environment = Path(sys.executable).parent  # with `python` and `dvc`
@@ -48,10 +56,23 @@ def run(*command: str, cwd: Path | None = None) -> str:
         "GIT_TERMINAL_PROMPT": "0",  # nobody is there to type a password
     }
     env.pop("OMP_NUM_THREADS", None)  # Ray's; the pipeline pins its threads itself
-    done = subprocess.run(  # noqa: S603
-        command, cwd=cwd, env=env, check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
+    with subprocess.Popen(  # noqa: S603
+        command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while process.returncode is None:
+            try:
+                # Ray's cancel interrupts Python, not a system call that waits.
+                printed, errors = process.communicate(timeout=1)
+            except subprocess.TimeoutExpired:
+                pass
+            except BaseException:
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    child.kill()
+                process.kill()
+                raise
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, printed, errors)
+    return printed.strip()
 
 
 def last_error(stderr: str) -> str:
@@ -102,21 +123,21 @@ def check(source: Source, probe: str, expected: Mapping[str, str]) -> str:
     return ""
 
 
-def publish(source: Source, name: str, overrides: tuple[str, ...]) -> str:
+def publish(source: Source, trial: Trial) -> str:
     """Run a trial and publish it as an experiment; return why that failed, if it did.
 
     The Git remote gets the experiment last, when the DVC remote has all its outputs.
     """
     try:
         with clone(source) as root:
-            if run("git", "ls-remote", "origin", source.reference(name), cwd=root):
+            if run("git", "ls-remote", "origin", source.reference(trial.name), cwd=root):
                 return ""  # by the node that had this trial before, and died after that
-            set_params = [f"--set-param={override}" for override in overrides]
-            options = "--pull", "--allow-missing", "--name", name
+            set_params = [f"--set-param={override}" for override in trial.overrides]
+            options = "--pull", "--allow-missing", "--name", trial.name
             run("dvc", "exp", "run", *options, *set_params, cwd=root)
             run("dvc", "push", "--run-cache", cwd=root)
             # By force: a node that only seemed dead may have published the same meanwhile.
-            run("dvc", "exp", "push", "--no-cache", "--force", "origin", name, cwd=root)
+            run("dvc", "exp", "push", "--no-cache", "--force", "origin", trial.name, cwd=root)
     except subprocess.CalledProcessError as error:
         return last_error(error.stderr)
     return ""
