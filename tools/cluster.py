@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,7 +18,15 @@ def connect(address: str | None) -> Any:
 
     Raises InputError if it isn't installed or there is no cluster.
     """
-    if not address:
+    if address:
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()  # Ray tries for minutes
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"--address {address}: expected HOST:PORT of Ray's head; {error}"
+            ) from None
+    else:
         # Where this is off, as by default on macOS, all of Ray's servers stay on loopback.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -34,7 +43,8 @@ def connect(address: str | None) -> Any:
             logging_level=logging.ERROR,
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise InputError(f"--address {address}: {str(error).splitlines()[0]}") from None
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{reason} (with a token, it needs RAY_AUTH_MODE=token)") from None
     ray.cloudpickle.register_pickle_by_value(node)  # type: ignore[no-untyped-call]
     return ray
 
@@ -75,10 +85,10 @@ def check_nodes(ray: Any, source: Source, cpus: int, gpus: float) -> None:
         raise InputError("; ".join(problems))
 
 
-def run(
+def start(
     source: Source, trials: Sequence[Trial], address: str | None, gpus: float
 ) -> Iterator[tuple[Trial, str]]:
-    """Yield each trial when it has ended, with the last line of its error or an empty one.
+    """Start trials, and return an iterator of them as they end.
 
     Ray gives the trials of a node that dies to other nodes; one that fails would fail again.
     """
@@ -88,6 +98,11 @@ def run(
     running = {
         publish.options(num_cpus=trial.cpus).remote(source, trial): trial for trial in trials
     }
+    return wait(ray, running)
+
+
+def wait(ray: Any, running: dict[Any, Trial]) -> Iterator[tuple[Trial, str]]:
+    """Yield each trial when it has ended, with the last line of its error or an empty one."""
     try:
         while running:
             (ended,), _ = ray.wait(list(running))
@@ -97,8 +112,8 @@ def run(
                 problem = str(error).strip().splitlines()[-1]
             yield running.pop(ended), problem
     finally:
-        for task in running:
+        for task in running:  # interrupted: trials take a moment to remove their clones
             ray.cancel(task)
-        if running:  # the sweep was interrupted; trials remove their clones
+        if running:
             ray.wait(list(running), num_returns=len(running), timeout=10)
         ray.shutdown()

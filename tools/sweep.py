@@ -130,8 +130,9 @@ def sweep(options: argparse.Namespace) -> None:
     print(f"{len(missing)} of {len(trials)} trials to run", flush=True)
     failed = {}
     if missing:
+        ended = cluster.start(source, missing, options.address, options.gpus)
         with tqdm(total=len(trials), initial=len(results), unit="trial") as bar:
-            for trial, problem in cluster.run(source, missing, options.address, options.gpus):
+            for trial, problem in ended:
                 if problem:
                     failed[trial] = problem
                 else:
