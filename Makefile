@@ -11,7 +11,7 @@ repro: .venv/pipeline
 	dvc repro
 
 test: .venv/dev
-	pytest -n 2
+	pytest -n 2 --dist worksteal
 
 lint: .venv/dev
 	ruff check

@@ -42,7 +42,7 @@ def workspace(
     )
     monkeypatch.chdir(tmp_path / "w")
     # The tests' process pins its threads once; each stage has a process of its own.
-    monkeypatch.setattr(runtime, "pin", lambda threads: None)
+    monkeypatch.setattr(runtime, "pin", lambda *_: None)
     yield tmp_path / "w"
 
 
