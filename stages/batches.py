@@ -5,35 +5,15 @@ import math
 import numpy as np
 
 from stages import seeding
-from stages.augmentation import Augmentation, AugmentationParams
+from stages.augmentation import translate
 from stages.runtime import keras
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
     """Batches of images (n, height, width, channels) and labels (n,), in the order of `rows`.
 
-    `rows` is int64 (n,).
+    `rows` is int64 (n,). With `classes`, labels become one-hot targets, float32 (n, classes).
     """
-
-    def __init__(
-        self, images: np.ndarray, labels: np.ndarray, rows: np.ndarray, batch_size: int
-    ) -> None:
-        super().__init__()
-        self.images = images
-        self.labels = labels
-        self.rows = rows
-        self.batch_size = batch_size
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.rows) / self.batch_size)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        rows = self.rows[index * self.batch_size : (index + 1) * self.batch_size]
-        return self.images[rows], self.labels[rows]
-
-
-class TrainingBatches(Batches):
-    """Batches in each epoch's own order, their images augmented, both as `seed` decides."""
 
     def __init__(
         self,
@@ -41,21 +21,61 @@ class TrainingBatches(Batches):
         labels: np.ndarray,
         rows: np.ndarray,
         batch_size: int,
-        seed: int,
-        augmentation: AugmentationParams,
+        classes: int | None = None,
     ) -> None:
-        super().__init__(images, labels, rows, batch_size)
+        super().__init__()
+        self.images = images
+        self.labels = labels
+        self.rows = rows
+        self.batch_size = batch_size
+        self.one_hot = None if classes is None else np.eye(classes, dtype=np.float32)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.rows) / self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        rows = self.rows[index * self.batch_size : (index + 1) * self.batch_size]
+        labels = self.labels[rows]
+        return self.images[rows], labels if self.one_hot is None else self.one_hot[labels]
+
+
+class TrainingBatches(Batches):
+    """Batches in each epoch's own order, their images translated, both as `seed` decides.
+
+    `translation` is a fraction of the images' size. `smoothing` of each one-hot target is shared
+    out among all classes; without it, labels stay numbers.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        rows: np.ndarray,
+        batch_size: int,
+        classes: int | None = None,
+        *,
+        seed: int,
+        translation: float,
+        smoothing: float,
+    ) -> None:
+        super().__init__(images, labels, rows, batch_size, classes)
+        self.unshuffled = rows
         self.seed = seed
-        self.augment = Augmentation(augmentation) if augmentation.translation else None
+        self.translation = translation
+        self.smoothing = smoothing
         self.start(epoch=1)
 
     def start(self, epoch: int) -> None:
         """Shuffle for `epoch`, counted from 1."""
         self.epoch = epoch
-        self.rows = seeding.permutation(len(self.rows), self.seed, epoch)
+        order = seeding.permutation(len(self.unshuffled), self.seed, epoch)
+        self.rows = self.unshuffled[order]
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         images, labels = super().__getitem__(index)
-        if self.augment:
-            images = self.augment(images, seeding.stream(self.seed, self.epoch, index, 0))
+        if self.translation:
+            rng = np.random.default_rng(seeding.stream(self.seed, self.epoch, index, 0))
+            images = translate(images, self.translation, rng)
+        if self.smoothing:
+            labels = labels * (1 - self.smoothing) + self.smoothing / labels.shape[1]
         return images, labels

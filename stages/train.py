@@ -44,6 +44,7 @@ class TrainParams(params.Section):
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["constant", "one_cycle"]
     precision: Literal["float32", "mixed_bfloat16"]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     augmentation: AugmentationParams
     threads: PositiveInt
 
@@ -120,9 +121,13 @@ def learning_rate(train: TrainParams, steps: int) -> Any:
 
 def compile_model(model: keras.Model, train: TrainParams, steps: int) -> None:
     optimizer = OPTIMIZERS[train.optimizer](learning_rate(train, steps))
+    # Smoothed labels are no longer numbers of classes.
+    loss = (
+        "categorical_crossentropy" if train.label_smoothing else "sparse_categorical_crossentropy"
+    )
     model.compile(
         optimizer=optimizer,
-        loss="sparse_categorical_crossentropy",
+        loss=loss,
         metrics=["accuracy"],
         # 16 is a little faster, with the same weights; MirroredStrategy fails with more than 1.
         steps_per_execution=16 if model.distribute_strategy.num_replicas_in_sync == 1 else 1,
@@ -159,12 +164,21 @@ def main() -> None:
     strategy = runtime.strategy()
     devices = strategy.num_replicas_in_sync
     check_shares(train, devices, (training_rows, validation_rows))
+    classes = int(labels.max()) + 1
+    one_hot = classes if train.label_smoothing else None
     batches = TrainingBatches(
-        images, labels, training_rows, train.batch_size, seed, train.augmentation
+        images,
+        labels,
+        training_rows,
+        train.batch_size,
+        one_hot,
+        seed=seed,
+        translation=train.augmentation.translation,
+        smoothing=train.label_smoothing,
     )
-    validation = Batches(images, labels, validation_rows, train.batch_size)
+    validation = Batches(images, labels, validation_rows, train.batch_size, one_hot)
     with strategy.scope():
-        model = build(network, images.shape[1:], classes=int(labels.max()) + 1)
+        model = build(network, images.shape[1:], classes)
         seeding.draw_weights(model, seed)
         summary = summarise(model)
         print(summary)

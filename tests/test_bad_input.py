@@ -258,6 +258,7 @@ PARAMS: dict[str, tuple[str, Callable[[dict[str, Any]], object], str]] = {
     "unknown optimizer": ("train", put("train.optimizer", "magic"), "train.optimizer: found 'mag"),
     "unknown schedule": ("train", put("train.schedule", "cosine"), "train.schedule: found 'cos"),
     "unknown precision": ("train", put("train.precision", "int8"), "train.precision: found 'int8'"),
+    "smoothed away": ("train", put("train.label_smoothing", 1.0), "label_smoothing: found 1.0"),
     "translated away": (
         "train",
         put("train.augmentation.translation", 1.5),

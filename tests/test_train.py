@@ -1,11 +1,13 @@
 """Training's parts: how the data is split, shuffled and batched, and what is written down."""
 
+from collections import Counter
+from typing import Any
+
 import numpy as np
 import pytest
 
-from stages import model, runtime, seeding, train
-from stages.augmentation import AugmentationParams
-from stages.batches import TrainingBatches
+from stages import augmentation, model, runtime, seeding, train
+from stages.batches import Batches, TrainingBatches
 from stages.errors import InputError
 from stages.runtime import keras
 from stages.train import TrainParams
@@ -19,6 +21,7 @@ DEFAULTS = {
     "learning_rate": 0.001,
     "schedule": "constant",
     "precision": "float32",
+    "label_smoothing": 0.0,
     "augmentation": {"translation": 0.0},
     "threads": 2,
 }
@@ -29,12 +32,11 @@ def settings(**changes: object) -> TrainParams:
 
 
 def training_batches(
-    images: np.ndarray, labels: np.ndarray, seed: int = 42, translation: float = 0.0
+    images: np.ndarray, labels: np.ndarray, classes: int | None = None, **options: Any
 ) -> TrainingBatches:
     rows = np.arange(len(labels))
-    return TrainingBatches(
-        images, labels, rows, 4, seed, AugmentationParams(translation=translation)
-    )
+    options = {"seed": 42, "translation": 0.0, "smoothing": 0.0} | options
+    return TrainingBatches(images, labels, rows, 4, classes, **options)
 
 
 def test_the_last_tenth_validates_as_in_keras() -> None:
@@ -82,25 +84,27 @@ def test_an_epoch_visits_every_row_once_in_an_order_of_its_own() -> None:
     assert orders[0] != orders[1]
 
 
-def moves(batches: TrainingBatches, index: int) -> list[tuple[int, int]]:
-    """Return how far (down, right) each image's single lit square went, to the nearest pixel."""
-    images = batches[index][0]
-    weights = images[..., 0] / images.sum(axis=(1, 2, 3))[:, None, None]
-    down = (weights.sum(axis=2) * np.arange(28)).sum(axis=1) - 13.5
-    right = (weights.sum(axis=1) * np.arange(28)).sum(axis=1) - 13.5
-    return [(round(a), round(b)) for a, b in zip(down, right, strict=True)]
+def test_augmentation_moves_each_image_on_its_own_by_whole_pixels_up_to_the_fraction() -> None:
+    images = np.zeros((2000, 20, 28, 1), np.float32)
+    images[:, 8:12, 12:16] = np.random.default_rng(0).random((2000, 4, 4, 1), np.float32)
+    moved = augmentation.translate(images, 0.1, np.random.default_rng(1))
+    moves = []
+    for before, after in zip(images, moved, strict=True):
+        rows, columns = np.nonzero(after[..., 0])
+        move = int(rows.min()) - 8, int(columns.min()) - 12
+        np.testing.assert_array_equal(after, np.roll(before, move, axis=(0, 1)))
+        moves.append(move)
+    # A tenth of 20 rows is 2 pixels, of 28 columns 3: each of the 35 moves is as likely.
+    counts = Counter(moves)
+    assert set(counts) == {(down, right) for down in range(-2, 3) for right in range(-3, 4)}
+    assert max(counts.values()) < 2 * min(counts.values())
 
 
-def test_augmentation_moves_each_image_on_its_own_within_the_fraction() -> None:
-    images = np.zeros((64, 28, 28, 1), np.float32)
-    images[:, 12:16, 12:16] = 1
-    batches = training_batches(images, np.zeros(64, np.uint8), translation=0.2)
-    found = [move for index in range(len(batches)) for move in moves(batches, index)]
-    sides = np.array(found)
-    assert 4 <= np.abs(sides).max() <= 6, "a fifth of 28 pixels is 5.6"
-    assert abs(np.corrcoef(sides.T)[0, 1]) < 0.5, "down and right are drawn separately"
-    assert len(set(found)) > 30
-    assert images[:, 12:16, 12:16].all(), "the arrays that are read stay as they are"
+def test_what_an_augmented_image_pushes_over_the_edge_is_lost_and_zeros_move_in() -> None:
+    images = np.ones((500, 4, 4, 1), np.float32)
+    moved = augmentation.translate(images, 0.25, np.random.default_rng(0))
+    assert set(moved.sum(axis=(1, 2, 3))) == {16, 12, 9}
+    assert images.all(), "the arrays that are read stay as they are"
 
 
 def test_augmentation_depends_on_seed_epoch_and_batch_and_on_nothing_before() -> None:
@@ -108,7 +112,7 @@ def test_augmentation_depends_on_seed_epoch_and_batch_and_on_nothing_before() ->
     labels = np.zeros(8, np.uint8)
 
     def batch(seed: int, epoch: int, index: int) -> bytes:
-        batches = training_batches(images, labels, seed, translation=0.1)
+        batches = training_batches(images, labels, seed=seed, translation=0.1)
         batches.rows = np.arange(8)
         batches.epoch = epoch
         return batches[index][0].tobytes()
@@ -117,6 +121,30 @@ def test_augmentation_depends_on_seed_epoch_and_batch_and_on_nothing_before() ->
     assert batch(1, 1, 0) == first
     images[4:] = images[:4]
     assert len({first, batch(1, 1, 1), batch(1, 2, 0), batch(2, 1, 0)}) == 4
+
+
+def test_a_smoothed_target_gives_every_class_its_share_and_validation_gets_whole_ones() -> None:
+    images = np.zeros((4, 1, 1, 1), np.float32)
+    labels = np.array([2, 0, 1, 2], np.uint8)
+    _, whole = Batches(images, labels, np.arange(4), 4, classes=4)[0]
+    assert whole.tolist() == [[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
+    batches = training_batches(images, labels, 4, smoothing=0.2)
+    _, smoothed = batches[0]
+    shares = whole[batches.rows].astype(bool)
+    assert smoothed[shares] == pytest.approx(0.85)
+    assert smoothed[~shares] == pytest.approx(0.05)
+    assert smoothed.dtype == np.float32
+
+
+def test_the_loss_of_smoothed_targets_is_the_one_of_keras() -> None:
+    labels = np.array([0, 1, 2, 1])
+    probabilities = np.array([[0.7, 0.2, 0.1]] * 4, np.float32)
+    batches = training_batches(np.zeros((4, 1, 1, 1)), labels, 3, smoothing=0.1)
+    _, targets = batches[0]
+    smoothing = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
+    expected = smoothing(np.eye(3)[labels[batches.rows]], probabilities)
+    found = keras.losses.CategoricalCrossentropy()(targets, probabilities)
+    assert float(found) == pytest.approx(float(expected))
 
 
 def test_one_cycle_climbs_for_a_fifth_and_falls_to_zero() -> None:
