@@ -23,7 +23,7 @@ def read(name: str, offset: int, *shape: int) -> np.ndarray:
 
 
 def main() -> None:
-    output = Path(sys.argv[1])
+    output, epochs = Path(sys.argv[1]), int(sys.argv[2])
     keras.utils.set_random_seed(42)
     x_train = read("train-images-idx3", 16, 28, 28, 1).astype("float32") / 255
     y_train = read("train-labels-idx1", 8)
@@ -47,7 +47,7 @@ def main() -> None:
     )
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     history = model.fit(
-        x_train, y_train, batch_size=128, epochs=10, validation_split=0.1, verbose=2
+        x_train, y_train, batch_size=128, epochs=epochs, validation_split=0.1, verbose=2
     ).history
     model.save(output / "model.keras")
     loss, accuracy = model.evaluate(x_test, y_test, verbose=0)

@@ -10,9 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from threading import Thread
@@ -96,10 +98,6 @@ def change(folder: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def repeat(folder: Path, *command: str, times: int = 5) -> float:
-    return median(measure(folder, *command).seconds for _ in range(times))
-
-
 def row(what: str, script: float, pipeline: float, unit: str) -> None:
     digits = 0 if unit == "MB" else 1
     print(
@@ -112,42 +110,48 @@ def row(what: str, script: float, pipeline: float, unit: str) -> None:
 def compare() -> None:
     """Print what a run, and a run after one change, costs in the script and in the pipeline."""
     python = sys.executable
-    scripts, repros, dpi, epochs = [], [], [], []
+    quick = {
+        "no-op": ("dvc", "repro"),
+        "version": ("dvc", "version"),
+        "prepare": (python, "-m", "stages.prepare"),
+        "visualize": (python, "-m", "stages.visualize"),
+        "tensorflow": (python, "-c", "import tensorflow"),
+    }
+    runs: defaultdict[str, list[Measured]] = defaultdict(list)
     for _ in range(ROUNDS):
         with clone() as folder, tempfile.TemporaryDirectory() as output:
-            scripts.append(measure(folder, python, "-m", "tools.baseline", output))
-            repros.append(measure(folder, "dvc", "repro"))
+            script = python, "-m", "tools.baseline", output
+            runs["script"].append(measure(folder, *script, "10"))
+            runs["cold"].append(measure(folder, "dvc", "repro"))
             change(folder, "dpi: 100", "dpi: 120")
-            dpi.append(measure(folder, "dvc", "repro").seconds)
+            runs["dpi"].append(measure(folder, "dvc", "repro"))
             change(folder, "epochs: 10", "epochs: 1")
-            epochs.append(measure(folder, "dvc", "repro").seconds)
-            noop = repeat(folder, "dvc", "repro")
-            version = repeat(folder, "dvc", "version")
-            tensorflow = repeat(folder, python, "-c", "import tensorflow")
-            prepare = repeat(folder, python, "-m", "stages.prepare")
-            visualize = repeat(folder, python, "-m", "stages.visualize")
+            runs["short script"].append(measure(folder, *script, "1"))
+            runs["short"].append(measure(folder, "dvc", "repro"))
+            for _ in range(3):
+                for name, command in quick.items():
+                    runs[name].append(measure(folder, *command))
 
-    script = median(run.seconds for run in scripts)
+    seconds = {name: median(run.seconds for run in found) for name, found in runs.items()}
+    epoch = {
+        name: median(chain.from_iterable(run.epochs for run in runs[name]))
+        for name in ("script", "cold")
+    }
     print("| | one script | pipeline | ratio |\n|---|---|---|---|")
-    row(
-        "fit, an epoch",
-        median(epoch for run in scripts for epoch in run.epochs),
-        median(epoch for run in repros for epoch in run.epochs),
-        "s",
-    )
-    row("everything, cold", script, median(run.seconds for run in repros), "s")
-    row("again with another dpi", script, median(dpi), "s")
-    row("again with one epoch", script, median(epochs), "s")
-    row("again with nothing changed", script, noop, "s")
+    row("fit, an epoch", epoch["script"], epoch["cold"], "s")
+    row("everything, cold", seconds["script"], seconds["cold"], "s")
+    row("again with another dpi", seconds["script"], seconds["dpi"], "s")
+    row("again with one epoch", seconds["short script"], seconds["short"], "s")
+    row("again with nothing changed", seconds["script"], seconds["no-op"], "s")
     for kind in "private", "resident":
-        whole = max(getattr(run, kind)["tools.baseline"] for run in scripts)
+        one = max(getattr(run, kind)["tools.baseline"] for run in runs["script"])
         for stage in "prepare", "train", "evaluate", "visualize":
-            peak = max(getattr(run, kind)[f"stages.{stage}"] for run in repros)
-            row(f"peak {kind} memory, {stage}", whole, peak, "MB")
+            peak = max(getattr(run, kind)[f"stages.{stage}"] for run in runs["cold"])
+            row(f"peak {kind} memory, {stage}", one, peak, "MB")
     print("\n| | reference | pipeline | ratio |\n|---|---|---|---|")
-    row("nothing to do, against `dvc version`", version, noop, "s")
-    row("prepare, against `import tensorflow`", tensorflow, prepare, "s")
-    row("visualize, against `import tensorflow`", tensorflow, visualize, "s")
+    row("nothing to do, against `dvc version`", seconds["version"], seconds["no-op"], "s")
+    row("prepare, against `import tensorflow`", seconds["tensorflow"], seconds["prepare"], "s")
+    row("visualize, against `import tensorflow`", seconds["tensorflow"], seconds["visualize"], "s")
 
 
 def grow() -> None:
