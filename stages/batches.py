@@ -6,10 +6,10 @@ import numpy as np
 
 from stages import seeding
 from stages.augmentation import translate
-from stages.runtime import keras
+from stages.runtime import tf
 
 
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
+class Batches:
     """Batches of images (n, height, width, channels) and labels (n,), in the order of `rows`.
 
     `rows` is int64 (n,). With `classes`, labels become one-hot targets, float32 (n, classes).
@@ -23,7 +23,6 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
         batch_size: int,
         classes: int | None = None,
     ) -> None:
-        super().__init__()
         self.images = images
         self.labels = labels
         self.rows = rows
@@ -79,3 +78,22 @@ class TrainingBatches(Batches):
         if self.smoothing:
             labels = labels * (1 - self.smoothing) + self.smoothing / labels.shape[1]
         return images, labels
+
+
+def feed(batches: Batches) -> tf.data.Dataset:
+    """Return `batches` in their order, prepared while the one before is trained on.
+
+    Keras would do so with a PyDataset, but autotuned: TensorFlow then ends an epoch only when the
+    autotuner wakes up again, for which every fifth epoch of 5 s waited another 5 s.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    signature = tuple(tf.TensorSpec([None, *part.shape[1:]], part.dtype) for part in batches[0])
+    return (
+        tf.data.Dataset.from_generator(
+            lambda: (batches[i] for i in range(len(batches))), output_signature=signature
+        )
+        .apply(tf.data.experimental.assert_cardinality(len(batches)))
+        .prefetch(2)
+        .with_options(options)
+    )

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from stages import archive, checkpoint, params, runtime, seeding
 from stages.augmentation import AugmentationParams
-from stages.batches import Batches, TrainingBatches
+from stages.batches import Batches, TrainingBatches, feed
 from stages.errors import InputError, run
 from stages.files import load_array, replacing
 from stages.model import ModelParams, PositiveInt, build
@@ -195,8 +195,8 @@ def main() -> None:
         if history:
             print(f"Resuming after epoch {len(history)} of {train.epochs}", flush=True)
         model.fit(
-            batches,
-            validation_data=validation,
+            feed(batches),
+            validation_data=feed(validation),
             initial_epoch=len(history),
             epochs=train.epochs,
             shuffle=False,  # batches shuffle themselves, from the seed
