@@ -69,12 +69,13 @@ def measure(folder: Path, *command: str) -> Measured:
     sampler = Thread(target=sample, args=(process, measured))
     sampler.start()
     printed = []
+    begun = started
     for line in process.stdout or ():
         printed.append(line)
-        if line.startswith("Epoch "):
-            epoch = time.perf_counter()
-        elif " - val_loss: " in line:
-            measured.epochs.append(time.perf_counter() - epoch)
+        now = time.perf_counter()
+        if " - val_loss: " in line:
+            measured.epochs.append(now - begun)
+        begun = now  # at "Epoch 1/10"; where there is only one, Keras prints no such line
     sampler.join()
     measured.seconds = time.perf_counter() - started
     if process.returncode:
