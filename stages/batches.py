@@ -1,6 +1,7 @@
 """Batches gathered from memory-mapped arrays, so that memory does not grow with the data."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,25 +10,18 @@ from stages.augmentation import translate
 from stages.runtime import tf
 
 
+@dataclass
 class Batches:
     """Batches of images (n, height, width, channels) and labels (n,), in the order of `rows`.
 
     `rows` is int64 (n,). With `classes`, labels become one-hot targets, float32 (n, classes).
     """
 
-    def __init__(
-        self,
-        images: np.ndarray,
-        labels: np.ndarray,
-        rows: np.ndarray,
-        batch_size: int,
-        classes: int | None = None,
-    ) -> None:
-        self.images = images
-        self.labels = labels
-        self.rows = rows
-        self.batch_size = batch_size
-        self.one_hot = None if classes is None else np.eye(classes, dtype=np.float32)
+    images: np.ndarray
+    labels: np.ndarray
+    rows: np.ndarray
+    batch_size: int
+    classes: int | None = None
 
     def __len__(self) -> int:
         return math.ceil(len(self.rows) / self.batch_size)
@@ -35,9 +29,12 @@ class Batches:
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         rows = self.rows[index * self.batch_size : (index + 1) * self.batch_size]
         labels = self.labels[rows]
-        return self.images[rows], labels if self.one_hot is None else self.one_hot[labels]
+        if self.classes:
+            labels = np.eye(self.classes, dtype=np.float32)[labels]
+        return self.images[rows], labels
 
 
+@dataclass(kw_only=True)
 class TrainingBatches(Batches):
     """Batches in each epoch's own order, their images translated, both as `seed` decides.
 
@@ -45,23 +42,12 @@ class TrainingBatches(Batches):
     out among all classes; without it, labels stay numbers.
     """
 
-    def __init__(
-        self,
-        images: np.ndarray,
-        labels: np.ndarray,
-        rows: np.ndarray,
-        batch_size: int,
-        classes: int | None = None,
-        *,
-        seed: int,
-        translation: float,
-        smoothing: float,
-    ) -> None:
-        super().__init__(images, labels, rows, batch_size, classes)
-        self.unshuffled = rows
-        self.seed = seed
-        self.translation = translation
-        self.smoothing = smoothing
+    seed: int
+    translation: float
+    smoothing: float
+
+    def __post_init__(self) -> None:
+        self.unshuffled = self.rows
         self.start(epoch=1)
 
     def start(self, epoch: int) -> None:
