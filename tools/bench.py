@@ -76,8 +76,9 @@ def measure(folder: Path, *command: str) -> Measured:
         if " - val_loss: " in line:
             measured.epochs.append(now - begun)
         begun = now  # at "Epoch 1/10"; where there is only one, Keras prints no such line
-    sampler.join()
+    process.wait()
     measured.seconds = time.perf_counter() - started
+    sampler.join()
     if process.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{''.join(printed[-20:])}")
     return measured
