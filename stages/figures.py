@@ -17,6 +17,7 @@ WIDTH = 7.6  # inches, a page's column
 SHEET = "#14161a"  # the images are light on dark, and so is the sheet they lie on
 STYLE = {
     "text.parse_math": False,  # a class may be called $x$
+    "axes.titley": 1.0,  # else Matplotlib asks each tick if a title touches it: a second
     "figure.constrained_layout.use": True,
     "figure.constrained_layout.h_pad": 0.1,  # inches
 }
