@@ -1,6 +1,6 @@
 """Train the defaults and each recipe with five seeds in a clone of HEAD, and print a table.
 
-Nothing else should run meanwhile. Takes about twenty-five minutes on two cores.
+Nothing else should run meanwhile. Takes about twenty minutes on two cores.
 """
 
 import json
