@@ -112,13 +112,15 @@ def row(what: str, script: float, pipeline: float, unit: str) -> None:
 def compare() -> None:
     """Print what a run, and a run after one change, costs in the script and in the pipeline."""
     python = sys.executable
-    quick = {
-        "no-op": ("dvc", "repro"),
-        "version": ("dvc", "version"),
-        "prepare": (python, "-m", "stages.prepare"),
-        "visualize": (python, "-m", "stages.visualize"),
-        "tensorflow": (python, "-c", "import tensorflow"),
-    }
+    # Apart: stages run by hand write their outputs anew, and `dvc repro` would hash them.
+    quick = (
+        {"no-op": ("dvc", "repro"), "version": ("dvc", "version")},
+        {
+            "prepare": (python, "-m", "stages.prepare"),
+            "visualize": (python, "-m", "stages.visualize"),
+            "tensorflow": (python, "-c", "import tensorflow"),
+        },
+    )
     runs: defaultdict[str, list[Measured]] = defaultdict(list)
     for _ in range(ROUNDS):
         with clone() as folder, tempfile.TemporaryDirectory() as output:
@@ -130,10 +132,9 @@ def compare() -> None:
             change(folder, "epochs: 10", "epochs: 1")
             runs["short script"].append(measure(folder, *script, "1"))
             runs["short"].append(measure(folder, "dvc", "repro"))
-            # Apart: stages run by hand write their outputs anew, and `dvc repro` would hash them.
-            for names in ("no-op", "version"), ("prepare", "visualize", "tensorflow"):
-                for name in names * 3:
-                    runs[name].append(measure(folder, *quick[name]))
+            for commands in quick:
+                for name, command in list(commands.items()) * 3:
+                    runs[name].append(measure(folder, *command))
 
     seconds = {name: median(run.seconds for run in found) for name, found in runs.items()}
     epoch = {
