@@ -36,10 +36,10 @@ check-remote: .venv/pipeline
 	@python -m tools.check_remote
 
 bench: .venv/dev
-	@python -m tools.bench
+	@python -m benchmarks.pipeline
 
 recipes: .venv/dev
-	@python -m tools.recipes
+	@python -m benchmarks.recipes
 
 audit: .venv/dev
 	@python -m tools.audit
@@ -57,15 +57,15 @@ plots: .venv/pipeline
 lock: .venv/dev
 	$(COMPILE) --upgrade -o requirements.txt
 	for extra in s3 ssh sweep; do \
-		$(COMPILE) --upgrade -c requirements.txt --extra $$extra -o requirements-$$extra.txt || exit; \
+		$(COMPILE) --upgrade -c requirements.txt --extra $$extra -o requirements/$$extra.txt || exit; \
 	done
-	$(COMPILE) --upgrade -c requirements.txt --all-extras -o requirements-dev.txt
+	$(COMPILE) --upgrade -c requirements.txt --all-extras -o requirements/dev.txt
 
 # Stamps: an environment is installed once, and again when its lock changes.
 .venv/pipeline .venv/dev: | .venv
 .venv/pipeline: requirements.txt
 	$(INSTALL) $< && touch $@
-.venv/dev: requirements-dev.txt
+.venv/dev: requirements/dev.txt
 	$(INSTALL) $< && touch $@ .venv/pipeline
 
 .venv:

@@ -17,7 +17,7 @@ from typing import Any
 import boto3  # type: ignore[import-untyped]
 import pytest
 
-from tests.conftest import Project
+from tests.project import Project
 
 LOOPBACK = "127.0.0.1"
 # Root may read anything; without these it is refused what its owner may not read, like any user.

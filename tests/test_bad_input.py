@@ -19,9 +19,12 @@ import numpy as np
 import pytest
 import yaml
 
-from stages import errors, files, idx, runtime
-from stages.runtime import keras
-from tests.conftest import Project, write_idx
+from stages.backend import runtime
+from stages.backend.runtime import keras
+from stages.common import errors, files
+from stages.prepare.__main__ import idx
+from tests.builders import write_idx
+from tests.project import Project
 
 IMAGES = "data/raw/mnist/train-images-idx3-ubyte"
 LABELS = "data/raw/mnist/train-labels-idx1-ubyte"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import bench
+from benchmarks import pipeline as bench
 
 PROGRAM = """
 import mmap, time

@@ -13,8 +13,10 @@ import yaml
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from stages import params, runtime
-from tests.conftest import ROOT, Project
+from stages.backend import runtime
+from stages.common import params
+from tests.builders import ROOT
+from tests.project import Project
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 STAGES = list(PIPELINE)

@@ -7,14 +7,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stages import archive, train
-from tests.conftest import Project
+from stages.backend import archive
+from stages.train.__main__ import __main__ as train
+from tests.project import Project
 
 pytestmark = pytest.mark.slow
 
 TWO_DEVICES = """
 import os, signal, sys
-from stages import errors, runtime, seeding, train
+from stages.common import errors
+from stages.backend import runtime
+from stages.train.__main__ import seeding
+from stages.train.__main__ import __main__ as train
 
 pin, listed = runtime.pin, runtime.tf.config.list_logical_devices
 

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from stages import evaluate, model
-from stages.errors import InputError
-from stages.runtime import keras
+from stages.backend.runtime import keras
+from stages.common.errors import InputError
+from stages.evaluate.__main__ import __main__ as evaluate
+from stages.train.__main__ import model
 from tests.test_model import SHAPE, params
 
 LABELS = np.array([0, 0, 1, 2], np.uint8)

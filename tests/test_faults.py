@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import Project
+from tests.project import Project
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from stages import figures
+from stages.visualize.__main__ import figures
 
 
 def ticks_within(axis: Axes) -> list[float]:

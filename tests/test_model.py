@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from stages import model, seeding
-from stages.errors import InputError
-from stages.model import ARCHITECTURES, ModelParams
-from stages.train import summarise
+from stages.common.errors import InputError
+from stages.train.__main__ import model, seeding, summarise
+from stages.train.model import ARCHITECTURES, ModelParams
 
 DEFAULTS = {
     "architecture": "compact",

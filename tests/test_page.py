@@ -9,9 +9,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from stages import visualize
-from tests.conftest import Project
-from tests.test_report import draw, predict, write_results
+from stages.visualize.__main__ import __main__ as visualize
+from tests.project import Project
+from tests.test_visualize import draw, predict, write_results
 
 Scheme = Literal["light", "dark"]
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")

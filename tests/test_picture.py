@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from stages import idx, picture
-from stages.errors import InputError
-from tests.conftest import MNIST
+from predict import picture
+from stages.common.errors import InputError
+from stages.prepare.__main__ import idx
+from tests.builders import MNIST
 
 DIGITS = idx.read(MNIST / "t10k-images-idx3-ubyte.gz", 3)[:20]
 ORIENTATION = 0x0112  # EXIF's tag

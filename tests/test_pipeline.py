@@ -7,7 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from tests.conftest import Project, write_idx
+from tests.builders import write_idx
+from tests.project import Project
 
 pytestmark = pytest.mark.slow
 

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages import archive, picture, predict, runtime
-from stages.errors import InputError
-from tests.conftest import Project
+from predict import __main__ as predict
+from predict import picture
+from stages.backend import archive, runtime
+from stages.common.errors import InputError
+from tests.project import Project
 from tests.test_picture import DIGITS, enlarge
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "née"]
@@ -137,7 +139,7 @@ def test_wrong_arguments_show_the_usage(
     with pytest.raises(SystemExit) as stopped:
         predict.main(arguments)
     assert stopped.value.code == 2
-    assert "usage: python -m stages.predict" in capsys.readouterr().err
+    assert "usage: python -m predict" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -145,7 +147,7 @@ def test_the_command_is_quiet_but_for_what_it_has_to_say(reproduced_once: Projec
     path = reproduced_once.root.parent / "digit.png"
     Image.fromarray(DIGITS[0]).save(path)
     done = reproduced_once.run(
-        sys.executable, "-m", "stages.predict", str(path), "missing.png", check=False
+        sys.executable, "-m", "predict", str(path), "missing.png", check=False
     )
     assert done.returncode == 1
     assert done.stdout.startswith(f"{path}: ")

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import idx, prepare
+from stages.prepare.__main__ import __main__ as prepare
+from stages.prepare.__main__ import idx
 
 # Two images of 2x3 pixels, written out by the format's description.
 HEADER = bytes.fromhex("00000803 00000002 00000002 00000003")

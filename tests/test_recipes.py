@@ -5,9 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stages import archive
-from tests.conftest import ROOT, Project
-from tools import recipes
+from benchmarks import recipes
+from stages.backend import archive
+from tests.builders import ROOT
+from tests.project import Project
 
 RECIPES = sorted((ROOT / recipes.RECIPES).iterdir())
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import ROOT, Project, environment
+from tests.builders import ROOT
+from tests.project import Project, environment
 from tests.remotes import Clone, Remote, started
 
 

@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import archive, model, seeding
-from stages.runtime import keras
-from tests.conftest import Project
+from stages.backend import archive
+from stages.backend.runtime import keras
+from stages.train.__main__ import model, seeding
+from tests.project import Project
 from tests.test_model import SHAPE, params
 from tests.test_train import settings
 
 
 def a_model() -> keras.Model:
-    from stages.train import compile_model
+    from stages.train.__main__ import compile_model
 
     network = model.build(params(), SHAPE, 10)
     seeding.draw_weights(network, seed=1)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.conftest import MNIST, ROOT
+from tests.builders import MNIST, ROOT
 
 # The checksums under which the unpacked files are published.
 PUBLISHED = {

@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 import yaml
 
-from stages import checkpoint, errors, runtime, train
-from tests.conftest import Project, create_project
+from stages.backend import runtime
+from stages.common import errors
+from stages.train.__main__ import __main__ as train
+from stages.train.__main__ import checkpoint
+from tests.project import Project, create_project
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +28,13 @@ KILLS = int(os.environ.get("KILLS", "3"))
 # What happens in a training that kills itself at the point named: patches of one function each.
 KILLER = """
 import os, signal, sys
-from stages import archive, batches, checkpoint, errors, files, seeding, train
+from stages.backend import archive
+from stages.train.__main__ import batches
+from stages.train.__main__ import checkpoint
+from stages.common import errors
+from stages.common import files
+from stages.train.__main__ import seeding
+from stages.train.__main__ import __main__ as train
 
 def kill(*_, **__):
     sys.stdout.flush()
@@ -200,7 +209,7 @@ def test_a_stage_killed_while_it_writes_leaves_nothing_that_looks_whole(
         program = (
             "import os, signal\n"
             "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
-            f"from stages import errors, {name} as stage\n"
+            f"from stages.common import errors\nfrom stages.{name} import __main__ as stage\n"
             "errors.run(stage.main, stage.INPUTS, stage.OUTPUTS)"
         )
         done = reproduced.run(sys.executable, "-c", program, check=False)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages import scores
+from stages.evaluate.__main__ import scores
 
 
 def test_confusions_are_counted_actual_by_predicted() -> None:

@@ -18,11 +18,13 @@ import psutil
 import pytest
 import yaml
 
-from stages.errors import InputError
-from tests.conftest import ROOT, Project
+from stages.common.errors import InputError
+from sweep import __main__ as sweep
+from sweep import cluster, node
+from tests.builders import ROOT
+from tests.project import Project
 from tests.remotes import LOOPBACK, Clone
 from tests.test_remotes import share
-from tools import cluster, node, sweep
 
 COMMIT = "c" * 40
 SOURCE = node.Source("nowhere", COMMIT, ("Tester", "tester@example.org"), {})
@@ -187,7 +189,7 @@ def test_without_ray_a_sweep_names_the_command_that_installs_it(
     head: Clone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    assert "pip install --require-hashes -r requirements-sweep.txt" in refusal(head, monkeypatch)
+    assert "pip install --require-hashes -r requirements/sweep.txt" in refusal(head, monkeypatch)
 
 
 def imitation(nodes: list[dict[str, Any]]) -> Any:
@@ -279,7 +281,7 @@ def wait_for_a_training(process: int, sweep: subprocess.Popen[str]) -> None:
 def sweeping(clone: Clone, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Start a sweep in `clone`; in the end nothing is left of it."""
     sweep = subprocess.Popen(
-        [sys.executable, "-m", "tools.sweep", *arguments],
+        [sys.executable, "-m", "sweep", *arguments],
         cwd=clone.root,
         env=clone.env,
         stdout=subprocess.PIPE,

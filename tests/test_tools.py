@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Project
+from tests.builders import ROOT
+from tests.project import Project
 
 pytestmark = pytest.mark.slow
 
@@ -99,8 +100,8 @@ def test_the_committed_lock_is_fresh(reproduced_once: Project) -> None:
 
 
 def test_an_audit_without_a_network_does_not_pass_for_one(reproduced: Project) -> None:
-    (reproduced.root / "requirements-dev.txt").write_text(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
+    (reproduced.root / "requirements/dev.txt").write_text(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
     reproduced.env |= {"HTTPS_PROXY": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1"}
     code, text = tool(reproduced, "audit")
     assert code == 2
-    assert "0 packages of requirements-dev.txt could be looked up" in text
+    assert "0 packages of requirements/dev.txt could be looked up" in text

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages import augmentation, model, runtime, seeding, train
-from stages.batches import Batches, TrainingBatches
-from stages.errors import InputError
-from stages.runtime import keras
-from stages.train import TrainParams
+from stages.backend import runtime
+from stages.backend.runtime import keras
+from stages.common.errors import InputError
+from stages.train.__main__ import TrainParams, augmentation, model, seeding
+from stages.train.__main__ import __main__ as train
+from stages.train.batches import Batches, TrainingBatches
 from tests.test_model import SHAPE, params
 
 DEFAULTS = {

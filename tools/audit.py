@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 
-LOCK = "requirements-dev.txt"
+LOCK = "requirements/dev.txt"
 
 
 def main() -> None:

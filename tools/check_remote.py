@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-from stages.errors import InputError
+from stages.common.errors import InputError
 
 
 def missing() -> list[str]:

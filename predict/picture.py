@@ -1,0 +1,68 @@
+"""Read a picture of a character and prepare it as MNIST's were: scaled, centred, light on dark."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from stages.common.errors import InputError
+
+# Of the strongest contrast: what is weaker is paper, shade or noise; what is stronger is ink.
+PAPER, INK = 0.3, 0.7
+LARGEST = 1000  # pixels; more of them only cost time
+FAINT = 0.1  # of the range from black to white: less contrast is no drawing
+
+
+def read(path: Path) -> np.ndarray:
+    """Return the PNG or JPEG file at `path` as float32 grey (height, width) in [0, 1].
+
+    It stands upright, as its EXIF data say; what shines through is white, or black if nothing
+    could be seen on white. Raises InputError if it is anything else, damaged, or blank.
+    """
+    try:
+        with warnings.catch_warnings(), Image.open(path, formats=("PNG", "JPEG")) as image:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            upright = ImageOps.exif_transpose(image)
+    except Exception as error:  # Pillow raises whatever the damage provokes
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise InputError(f"{path}: {reason}; expected a PNG or JPEG file") from None
+    if upright.mode == "I;16":  # Pillow would clip it
+        upright = upright.point(lambda value: value / 256)
+    upright = upright.convert("RGBA")
+    upright.thumbnail((LARGEST, LARGEST))
+    for background in "white", "black":
+        opaque = Image.alpha_composite(Image.new("RGBA", upright.size, background), upright)
+        grey = np.asarray(opaque.convert("L"), np.float32) / np.float32(255)
+        if np.ptp(grey) >= FAINT:
+            return grey
+    raise InputError(f"{path}: blank; expected something drawn, dark on light or light on dark")
+
+
+def find_ink(grey: np.ndarray) -> np.ndarray:
+    """Return how much ink is where, float32 in [0, 1], cropped to it; paper is what the edge is."""
+    paper = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
+    ink = paper - grey if 2 * paper > grey.min() + grey.max() else grey - paper
+    ink = np.asarray((ink / ink.max() - PAPER) / (INK - PAPER)).clip(0, 1)
+    rows, columns = np.nonzero(ink.any(axis=1))[0], np.nonzero(ink.any(axis=0))[0]
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def prepare(grey: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Turn grey (any height, any width) in [0, 1] into float32 (height, width, 1) in [0, 1].
+
+    As in MNIST, the ink fits into 20 pixels of 28 and its centre of mass lies in the middle.
+    """
+    ink = Image.fromarray(find_ink(grey))
+    scale = min(20 / 28 * height / ink.height, 20 / 28 * width / ink.width)
+    size = (max(1, round(ink.width * scale)), max(1, round(ink.height * scale)))
+    small = np.asarray(ink.resize(size, Image.Resampling.LANCZOS)).clip(0, 1)
+    prepared = np.zeros((height, width, 1), np.float32)
+    # Thin strokes fade when they shrink: the strongest is white again.
+    prepared[: size[1], : size[0], 0] = small / small.max()
+    for axis, side in enumerate((height, width)):
+        weights = small.sum(axis=1 - axis)
+        centre = np.average(np.arange(len(weights)), weights=weights)
+        shift = min(max(round(side / 2 - centre), 0), side - len(weights))
+        prepared = np.roll(prepared, shift, axis)
+    return prepared

@@ -1,0 +1,70 @@
+"""A model as a `.keras` file: the same bytes for the same model, and no code run on loading."""
+
+import io
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from stages.backend.runtime import keras
+from stages.common.errors import InputError
+from stages.common.files import write_bytes
+
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment
+
+
+def save(model: keras.Model, path: Path) -> None:
+    """Write `model` as a `.keras` file that any Keras 3 opens, the same bytes each time."""
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder, "model.keras")
+        model.save(written)
+        content = normalise(written.read_bytes())
+    write_bytes(path, content)
+
+
+def normalise(archive: bytes) -> bytes:
+    """Rewrite a `.keras` archive without what varies: times, and memory addresses used as ids."""
+    source = zipfile.ZipFile(io.BytesIO(archive))
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as rewritten:
+        for name in sorted(source.namelist()):
+            content = source.read(name)
+            if name == "metadata.json":
+                metadata = json.loads(content) | {"date_saved": "1980-01-01@00:00:00"}
+                content = json.dumps(metadata).encode()
+            if name == "config.json":
+                content = json.dumps(renumber(json.loads(content), {})).encode()
+            member = zipfile.ZipInfo(name, EPOCH)
+            member.create_system = 3  # Unix, on any system
+            rewritten.writestr(member, content)
+    return target.getvalue()
+
+
+def renumber(config: Any, ids: dict[int, int]) -> Any:
+    """Replace each `shared_object_id` by its rank of first appearance; `ids` collects them."""
+    if isinstance(config, list):
+        return [renumber(item, ids) for item in config]
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: ids.setdefault(value, len(ids)) if key == "shared_object_id" else renumber(value, ids)
+        for key, value in config.items()
+    }
+
+
+def load(path: Path) -> keras.Model:
+    """Load a `.keras` file; raise InputError if it is missing, damaged, or carries code."""
+    expected = "expected a model saved by Keras, without code"
+    if not path.is_file():
+        raise InputError(f"{path}: not found; {expected}")
+    try:
+        with zipfile.ZipFile(path) as members:
+            # From Python 3.13 on, zipfile checks no CRC of a member in which Keras seeks.
+            damaged = members.testzip()
+        if damaged:
+            raise zipfile.BadZipFile(f"Bad CRC-32 for file '{damaged}'")
+        return keras.models.load_model(path, safe_mode=True)
+    except Exception as error:  # Keras raises whatever the damage provokes
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(f"{path}: can't be loaded ({reason[0]}); {expected}") from None

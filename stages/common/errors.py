@@ -1,0 +1,42 @@
+"""A user's mistake, or a failing system, ends a program in one line and never in a traceback."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class InputError(Exception):
+    """A mistake in what the user gave: the file or key, what was found, what was expected."""
+
+
+@contextmanager
+def in_one_line(program: str) -> Iterator[None]:
+    """Turn errors of the block into one line on stderr that starts with `program`.
+
+    Exits with 1 after an InputError, an OSError (no permission, a full disk), or when nobody
+    reads stdout any more, and with 130 after an interrupt.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes stdout once more when it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except InputError as error:
+        sys.exit(f"{program}: {error}")
+    except OSError as error:
+        sys.exit(f"{program}: {error.filename or 'system'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def run_stage(name: str, main: Callable[[], None]) -> None:
+    """Call a stage's `main`, and say how long it took; errors end it as `in_one_line` says."""
+    started = time.perf_counter()
+    with in_one_line(name):
+        main()
+        print(f"{name}: done in {time.perf_counter() - started:.1f} s")

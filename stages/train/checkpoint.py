@@ -1,0 +1,104 @@
+"""Checkpoints that a killed training resumes from, to the bytes of an uninterrupted one.
+
+Each is named after everything that its training depends on, so that no other training resumes
+from it.
+"""
+
+import fcntl
+import hashlib
+import io
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from stages.backend.runtime import keras
+from stages.common.files import write_bytes
+from stages.common.paths import CHECKPOINTS
+
+KEPT = 3  # of other trainings: the newest, so that one can go back to them
+
+
+def path_for(settings: object, inputs: Iterable[Path]) -> Path:
+    """Name the checkpoint of a training with `settings` and the contents of `inputs`.
+
+    Of a folder among `inputs`, the names and contents of its Python files count.
+    """
+    digest = hashlib.sha256(repr(settings).encode())
+    for path in inputs:
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(f"\0{file}\0".encode())
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return CHECKPOINTS / f"{digest.hexdigest()[:32]}.checkpoint"
+
+
+def lock(stream: IO[str], checkpoint: Path, wait: bool) -> bool:
+    """Lock `checkpoint` for this process, until `stream` is closed; return if that was possible.
+
+    Each checkpoint has a byte of its own of the file that `stream` is, far beyond its end.
+    """
+    try:
+        flags = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
+        fcntl.lockf(stream, flags, 1, int(checkpoint.stem[:15], 16))
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+@contextmanager
+def exclusive(checkpoint: Path) -> Iterator[None]:
+    """Let one process at a time train towards `checkpoint`; drop the oldest of other trainings.
+
+    `dvc repro`, killed alone, leaves its training running: the next one waits for it here. On
+    success the checkpoint is deleted.
+    """
+    CHECKPOINTS.mkdir(exist_ok=True)
+    with (CHECKPOINTS / "lock").open("w") as stream:
+        if not lock(stream, checkpoint, wait=False):
+            print("Waiting for the same training, which still runs in this folder", flush=True)
+            lock(stream, checkpoint, wait=True)
+        others = [path for path in CHECKPOINTS.glob("*.checkpoint") if path != checkpoint]
+        for old in sorted(others, key=lambda path: -path.stat().st_mtime)[KEPT:]:
+            if lock(stream, old, wait=False):
+                old.unlink()
+                print(f"{old}: dropped, the oldest of {KEPT + 1} interrupted trainings", flush=True)
+        yield
+        checkpoint.unlink(missing_ok=True)
+
+
+def variables(model: keras.Model) -> list[keras.Variable]:
+    return [*model.variables, *model.optimizer.variables]
+
+
+def save(path: Path, model: keras.Model, history: Sequence[Sequence[float]]) -> None:
+    """Write the state after `len(history)` epochs, behind its SHA-256."""
+    arrays = {str(i): variable.numpy() for i, variable in enumerate(variables(model))}
+    buffer = io.BytesIO()
+    np.savez(buffer, history=np.array(history), **arrays)
+    content = buffer.getvalue()
+    write_bytes(path, hashlib.sha256(content).digest() + content)
+
+
+def restore(path: Path, model: keras.Model) -> list[list[float]]:
+    """Set the model to the checkpoint's state and return its history, a row for each epoch.
+
+    Returns an empty history, and leaves the model as it is, if there is no checkpoint; a damaged
+    one is set aside as `damaged`, and reported on stderr.
+    """
+    if not path.exists():
+        return []
+    whole = path.read_bytes()
+    digest, content = whole[:32], whole[32:]
+    if hashlib.sha256(content).digest() != digest:
+        aside = path.replace(path.with_name("damaged"))
+        print(f"{path}: damaged; kept as {aside}, starting afresh", file=sys.stderr)
+        return []
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        for i, variable in enumerate(variables(model)):
+            variable.assign(archive[str(i)])
+        history: list[list[float]] = archive["history"].tolist()
+    return history

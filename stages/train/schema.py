@@ -1,0 +1,33 @@
+"""What params.yaml may say about the network and its training."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stages.common.params import PositiveInt, Section
+
+
+class ModelParams(Section):
+    architecture: Literal["compact", "explicit", "functional"]
+    filters: Annotated[list[PositiveInt], Field(min_length=1)]
+    kernel_size: PositiveInt
+    pool_size: PositiveInt
+    dense_units: PositiveInt
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class AugmentationParams(Section):
+    translation: Annotated[float, Field(ge=0, lt=1)]
+
+
+class TrainParams(Section):
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    validation_split: Annotated[float, Field(gt=0, lt=1)]
+    optimizer: Literal["adam", "sgd", "rmsprop"]
+    learning_rate: Annotated[float, Field(gt=0)]
+    schedule: Literal["constant", "one_cycle"]
+    precision: Literal["float32", "mixed_bfloat16"]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    augmentation: AugmentationParams
+    threads: PositiveInt

@@ -1,0 +1,46 @@
+"""Everything random in a training, drawn from the seed and independent of global state.
+
+Each use has streams of its own, so that a resumed run draws what an uninterrupted one would have
+drawn: (0, place) gives a layer's initial weights, (epoch,) the order of an epoch, (epoch, place)
+the dropout of a layer, (epoch, batch, 0) the augmentation of a batch.
+"""
+
+import numpy as np
+
+from stages.backend.runtime import keras
+
+
+def stream(seed: int, *key: int) -> np.random.SeedSequence:
+    """Return the independent random stream that `key` names."""
+    return np.random.SeedSequence(seed, spawn_key=key)
+
+
+def draw_weights(model: keras.Model, seed: int) -> None:
+    """Draw the initial weights anew from (seed, place), each with its layer's own initializer.
+
+    Places count the random initializers alone, so that they are the same however the network is
+    written. Raises ValueError for a weight whose initializer can't be found.
+    """
+    place = 0
+    for layer in model.layers:
+        for weight in layer.weights:
+            initializer = getattr(layer, f"{weight.name}_initializer", None)
+            if initializer is None:
+                raise ValueError(f"{layer.name}: no initializer for {weight.name}")
+            config = initializer.get_config()
+            if "seed" in config:
+                config["seed"] = int(stream(seed, 0, place).generate_state(1)[0])
+                weight.assign(type(initializer).from_config(config)(weight.shape))
+                place += 1
+
+
+def seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
+    """Set the state of every seed generator of the model from (seed, epoch, its place)."""
+    states = [variable for variable in model.variables if variable.name == "seed_generator_state"]
+    for place, state in enumerate(states):
+        state.assign(stream(seed, epoch, place).generate_state(2))
+
+
+def permutation(n: int, seed: int, epoch: int) -> np.ndarray:
+    """Return the order, int64 (n,), in which an epoch visits the training set."""
+    return np.random.default_rng(stream(seed, epoch)).permutation(n)

@@ -1,0 +1,61 @@
+"""Draw the figures, and build the page that shows them with the numbers."""
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from stages.common import params, paths
+from stages.common.errors import run_stage
+from stages.common.files import load_names, write_bytes, write_text
+from stages.visualize import figures, page
+from stages.visualize.schema import VisualizeParams
+
+
+def main() -> None:
+    settings = params.load("visualize", VisualizeParams)
+    names = load_names(paths.CLASSES)
+    images = np.load(paths.X_TEST, mmap_mode="r")
+    history = pd.read_csv(paths.HISTORY)
+    metrics = json.loads(paths.METRICS.read_text())
+    predictions = pd.read_csv(paths.PREDICTIONS)
+    bins = pd.read_csv(paths.CALIBRATION)
+    kernels = np.load(paths.KERNELS)
+
+    confusions = figures.count_confusions(predictions, len(names))
+    mistakes = predictions[predictions["actual"] != predictions["predicted"]]
+    # Equally confident ones stay in the order of the test set.
+    shown = mistakes.sort_values("confidence", ascending=False, kind="stable")
+    shown = shown.head(settings.mistakes)
+    figures.use_style()
+    drawn = {
+        paths.HISTORY_FIGURE: figures.draw_history(history),
+        paths.CONFUSION_MATRIX_FIGURE: figures.draw_confusions(confusions, names),
+        paths.MISTAKES_FIGURE: figures.draw_mistakes(images[shown["index"]], shown, names),
+        paths.CALIBRATION_FIGURE: figures.draw_calibration(bins, metrics["test"]["ece"]),
+        paths.KERNELS_FIGURE: figures.draw_kernels(kernels),
+    }
+    pngs = {path: figures.encode(figure, settings.dpi) for path, figure in drawn.items()}
+    document = page.render(
+        parameters=params.load_all(),
+        metrics=metrics,
+        names=names,
+        training_images=len(np.load(paths.Y_TRAIN, mmap_mode="r")),
+        shape=images.shape,
+        history=history,
+        scores=pd.read_csv(paths.CLASS_SCORES),
+        confusions=mistakes.groupby(["actual", "predicted"]).size().nlargest(1),
+        mistakes=shown,
+        bins=bins[bins["count"] > 0],
+        kernels=kernels.shape[-1],
+        summary=paths.SUMMARY.read_text(encoding="utf-8").rstrip(),
+        figures={path.stem: page.embed(png, settings.dpi) for path, png in pngs.items()},
+    )
+
+    for path, png in pngs.items():
+        write_bytes(path, png)
+    write_text(paths.PAGE, document)
+
+
+if __name__ == "__main__":
+    run_stage("visualize", main)

@@ -1,0 +1,148 @@
+"""The figures: each function draws one, its text as large as the text of a page on a screen."""
+
+import io
+import math
+from collections.abc import Sequence
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
+
+WIDTH = 7.6  # inches, the column of a page
+SHEET = "#14161a"  # the images are light on dark, and so is the sheet they lie on
+STYLE = {
+    "text.parse_math": False,  # a class may be called $x$
+    "axes.titley": 1.0,  # else Matplotlib asks each tick if a title touches it: a second
+    "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.1,  # inches
+}
+
+
+def use_style() -> None:
+    """Draw without a screen, in one style, whatever a user's matplotlibrc says."""
+    matplotlib.use("agg")
+    matplotlib.rcdefaults()
+    sns.set_theme(style="whitegrid", font="DejaVu Sans", rc=STYLE)
+
+
+def encode(figure: Figure, dpi: int) -> bytes:
+    """Return the figure as a PNG file, and forget it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def label(names: Sequence[str]) -> list[str]:
+    """Return the names, shortened; or numbers, if the font can't write one of them."""
+    font = get_font(findfont("DejaVu Sans"))
+    if not all(font.get_char_index(ord(character)) for name in names for character in name):
+        return [str(number) for number in range(len(names))]
+    return [name if len(name) <= 16 else f"{name[:15]}…" for name in names]
+
+
+def draw_history(history: pd.DataFrame) -> Figure:
+    """Draw loss and accuracy over epochs, training and validation, side by side."""
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.4))
+    for axis, metric in zip(axes, ("loss", "accuracy"), strict=True):
+        for column, name in (metric, "training"), (f"val_{metric}", "validation"):
+            sns.lineplot(history, x="epoch", y=column, label=name, marker="o", ax=axis)
+        axis.set(title=metric.capitalize(), xlabel="Epoch", ylabel=metric.capitalize())
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    return figure
+
+
+def count_confusions(predictions: pd.DataFrame, classes: int) -> np.ndarray:
+    """Return int64 (classes, classes): how often each actual class (rows) was predicted as each."""
+    table = pd.crosstab(predictions["actual"], predictions["predicted"])
+    return table.reindex(index=range(classes), columns=range(classes), fill_value=0).to_numpy()
+
+
+def draw_confusions(confusions: np.ndarray, names: Sequence[str]) -> Figure:
+    """Draw the confusion matrix as a square heat map with counts; empty cells are zero."""
+    labels = label(names)
+    side = min(max(4.0, 0.76 * len(names)), 14.0)
+    figure, axis = plt.subplots(figsize=(side, side))
+    # The diagonal is a thousand times the rest: colours follow the logarithm, counts are exact.
+    sns.heatmap(
+        np.log1p(confusions),
+        annot=np.where(confusions, confusions.astype(str), ""),
+        annot_kws={"fontsize": min(12, 20 * side / len(names))},
+        fmt="",
+        cmap="Blues",
+        square=True,
+        cbar=False,
+        xticklabels=labels,
+        yticklabels=labels,
+        ax=axis,
+    )
+    axis.set(title="Confusion matrix", xlabel="Predicted", ylabel="Actual")
+    axis.tick_params("x", rotation=90 if max(map(len, labels)) > 3 else 0)
+    axis.tick_params("y", rotation=0)
+    return figure
+
+
+def draw_mistakes(images: np.ndarray, mistakes: pd.DataFrame, names: Sequence[str]) -> Figure:
+    """Draw images (n, height, width, channels) in [0, 1] in rows of six, or of four below names.
+
+    Above each: its actual class, an arrow, the predicted one, and how confident that was.
+    """
+    labels = label(names)
+    short = max(map(len, labels)) <= 3
+    columns, arrow = (6, " → ") if short else (4, "\n→ ")
+    rows = max(1, math.ceil(len(images) / columns))
+    size = (WIDTH, rows * (1.9 if short else 2.7))
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, facecolor=SHEET)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    if mistakes.empty:
+        figure.text(0.5, 0.5, "No mistakes", color="white", ha="center", va="center")
+    for axis, image, mistake in zip(axes.flat, images, mistakes.itertuples(), strict=False):
+        axis.imshow(image.mean(axis=-1), cmap="gray", vmin=0, vmax=1)
+        title = f"{labels[mistake.actual]}{arrow}{labels[mistake.predicted]}"
+        axis.set_title(f"{title}\n{mistake.confidence:.1%}", color="white", fontsize=13)
+    return figure
+
+
+def draw_calibration(bins: pd.DataFrame, error: float) -> Figure:
+    """Draw the accuracy in each bin of confidence beside the diagonal, and how many each holds."""
+    figure, (reliability, histogram) = plt.subplots(1, 2, figsize=(WIDTH, 3.6))
+    figure.suptitle(f"Expected calibration error {error:.2%}")
+    edges = np.arange(len(bins)) / len(bins)
+    bars = {"width": 1 / len(bins), "align": "edge", "edgecolor": "white"}
+    reliability.bar(edges, bins["accuracy"].fillna(0), **bars)
+    reliability.plot([0, 1], [0, 1], "--", color="black", label="perfect")
+    reliability.set(ylabel="Accuracy", ylim=(0, 1))
+    reliability.yaxis.set_major_formatter(PercentFormatter(1))
+    reliability.legend()
+    histogram.bar(edges, bins["count"], **bars)
+    histogram.set(ylabel="Images", yscale="symlog")  # most are in the last bin, some in none
+    histogram.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    for axis in reliability, histogram:
+        axis.set(xlabel="Confidence", xlim=(0, 1))
+        axis.xaxis.set_major_formatter(PercentFormatter(1))
+    return figure
+
+
+def draw_kernels(kernels: np.ndarray) -> Figure:
+    """Draw each kernel of (height, width, channels, n), averaged over channels, in a grid.
+
+    The grid is twice as wide as high: 4 rows of 8 for 32 kernels.
+    """
+    n = kernels.shape[-1]
+    columns = math.ceil(math.sqrt(2 * n))
+    rows = math.ceil(n / columns)
+    limit = np.abs(kernels).max()
+    figure, axes = plt.subplots(rows, columns, figsize=(0.95 * columns, 1.15 * rows), squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for i, axis in zip(range(n), axes.flat, strict=False):
+        kernel = kernels[..., i].mean(axis=-1)
+        axis.imshow(kernel, cmap="RdBu", vmin=-limit, vmax=limit)
+        axis.set_title(f"Kernel {i}", fontsize="small")
+    return figure

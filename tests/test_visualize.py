@@ -1,0 +1,178 @@
+"""The page, read as text: what it says about a run whose numbers are known."""
+
+import base64
+import contextlib
+import html
+import json
+import re
+import shutil
+import string
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.visualize.__main__ import __main__ as visualize
+from stages.visualize.__main__ import page as report
+from tests.builders import ROOT
+
+
+def write_results(folder: Path, names: list[str], predictions: pd.DataFrame) -> Path:
+    """Write in `folder` what visualize reads, without a training; return the page's path."""
+    for name in "data/prepared", "models", "reports/figures":
+        (folder / name).mkdir(parents=True)
+    shutil.copy(ROOT / "params.yaml", folder)
+    random = np.random.default_rng(0)
+    np.save(folder / visualize.X_TEST, random.random((len(predictions), 6, 5, 1), np.float32))
+    np.save(folder / visualize.Y_TRAIN, np.zeros(1234, np.uint8))
+    np.save(folder / visualize.KERNELS, random.normal(size=(3, 3, 1, 2)).astype(np.float32))
+    (folder / visualize.CLASSES).write_text("\n".join(names) + "\n", encoding="utf-8")
+    (folder / visualize.SUMMARY).write_text("Total params: <7>\n")
+    (folder / visualize.HISTORY).write_text(
+        "epoch,loss,accuracy,val_loss,val_accuracy\n1,0.9,0.5,0.8,0.6\n2,0.5,0.7,0.4,0.8\n"
+    )
+    metrics = {"loss": 0.5, "accuracy": 0.75, "errors": 2, "macro_f1": 0.7, "ece": 0.0625}
+    (folder / visualize.METRICS).write_text(json.dumps({"test": metrics}))
+    predictions.to_csv(folder / visualize.PREDICTIONS, index_label="index")
+    return folder / visualize.PAGE
+
+
+def predict(actual: list[int], predicted: list[int], confidence: list[float]) -> pd.DataFrame:
+    return pd.DataFrame({"actual": actual, "predicted": predicted, "confidence": confidence})
+
+
+def draw(folder: Path) -> str:
+    with contextlib.chdir(folder):
+        visualize.main()
+    return (folder / visualize.PAGE).read_text(encoding="utf-8")
+
+
+def alts(page: str) -> list[str]:
+    return [" ".join(html.unescape(alt).split()) for alt in re.findall(r'alt="([^"]*)"', page)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight images of four classes, one of them never seen; names that HTML must escape."""
+    folder = tmp_path_factory.mktemp("results")
+    predictions = predict(
+        [0, 0, 1, 1, 2, 2, 2, 2], [0, 1, 1, 2, 2, 1, 2, 1], [0.9, 0.6, 0.9, 0.8, 0.9, 0.8, 0.9, 0.6]
+    )
+    write_results(folder, ["<b>", "é & è", '"q"', "お"], predictions)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> str:
+    return draw(folder)
+
+
+def test_the_page_shows_metrics_data_and_every_parameter(page: str) -> None:
+    pairs = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
+    assert pairs["Test accuracy"] == "75.00%"
+    assert (pairs["Errors"], pairs["Loss"], pairs["Macro F1"]) == ("2", "0.5000", "0.7000")
+    assert pairs["Calibration error"] == "6.25%"
+    assert (pairs["Training images"], pairs["Test images"], pairs["Classes"]) == ("1,234", "8", "4")
+    assert pairs["Image"] == "6 by 5 pixels"
+    assert (pairs["seed"], pairs["prepare.dataset"], pairs["model.filters"]) == (
+        "42",
+        "mnist",
+        "[32, 64]",
+    )
+    assert "Total params: &lt;7&gt;" in page
+
+
+def test_each_class_has_its_row_of_scores_by_its_escaped_name(page: str) -> None:
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', page)
+    scores = {html.unescape(name): re.findall("<td>(.*?)</td>", cells) for name, cells in rows}
+    assert scores == {
+        "<b>": ["1.0000", "0.5000", "0.6667", "2"],
+        "é & è": ["0.2500", "0.5000", "0.3333", "2"],
+        '"q"': ["0.6667", "0.5000", "0.5714", "4"],
+        "お": ["none", "none", "none", "0"],
+    }
+    assert "<b>" not in page
+
+
+def test_the_alt_texts_carry_the_findings(page: str) -> None:
+    history, confusions, mistakes, calibration, kernels = alts(page)
+    assert "from 0.800 to 0.400" in history
+    assert "from 60.0% to 80.0%" in history
+    assert confusions.endswith('the most frequent confusion is "q" read as é & è, 2 times.')
+    assert "of the 4 images in the fullest bin, 100.0% are right" in calibration
+    assert kernels == "The 2 kernels of the first convolution."
+    # The most confident first, ties in the order of the test set.
+    assert mistakes == (
+        'é & è read as "q" (80.0%), "q" read as é & è (80.0%), '
+        '<b> read as é & è (60.0%), "q" read as é & è (60.0%).'
+    )
+
+
+def test_as_many_mistakes_are_shown_as_asked(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "params.yaml"
+    path.write_text(path.read_text().replace("mistakes: 24", "mistakes: 1"))
+    assert alts(draw(tmp_path))[2] == 'é & è read as "q" (80.0%).'
+
+
+def test_the_page_holds_the_very_pictures_and_nothing_from_elsewhere(
+    page: str, folder: Path
+) -> None:
+    sources = re.findall(r'src="data:image/png;base64,([^"]*)"', page)
+    assert [base64.b64decode(source) for source in sources] == [
+        (folder / figure).read_bytes() for figure in visualize.FIGURES
+    ]
+    assert page.count("src=") == len(sources)
+    assert not re.search(r"https?://|<script|<link|@import|url\(", page)
+    assert b"matplotlib" not in (folder / visualize.FIGURES[0]).read_bytes().lower()
+
+
+def test_a_picture_has_the_same_size_on_the_page_at_any_resolution(folder: Path) -> None:
+    png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (1520).to_bytes(4) + (380).to_bytes(4)
+    assert report.embed(png, dpi=100)["width"] == 1459
+    assert {key: report.embed(png, dpi=200)[key] for key in ("width", "height")} == {
+        "width": 730,
+        "height": 182,
+    }
+
+
+def test_parameters_are_listed_whatever_their_depth_and_type(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    with (tmp_path / "params.yaml").open("a") as stream:
+        stream.write("seed: {a: {b: true, c: '<i>'}, d: [1, x], e: null}\n")
+    pairs = dict(re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", draw(tmp_path)))
+    assert {key: html.unescape(pairs[key]) for key in pairs if key.startswith("seed")} == {
+        "seed.a.b": "true",
+        "seed.a.c": "<i>",
+        "seed.d": "[1, 'x']",
+        "seed.e": "None",
+    }
+
+
+LETTERS = list(string.digits + string.ascii_letters)
+
+
+@pytest.mark.parametrize(
+    ("names", "wrong"), [(["0", "1"], 0), (["$x$", "$\\bad$"], 1), (LETTERS, 62)]
+)
+@pytest.mark.filterwarnings("error")
+def test_any_number_of_classes_and_mistakes_can_be_shown(
+    names: list[str], wrong: int, tmp_path: Path
+) -> None:
+    classes = len(names)
+    actual = [i % classes for i in range(2 * classes)]
+    predicted = [(label + (i < wrong)) % classes for i, label in enumerate(actual)]
+    write_results(tmp_path, names, predict(actual, predicted, [0.5] * len(actual)))
+    page = draw(tmp_path)
+    assert page.count('scope="row"') == classes
+    _, confusions, mistakes, _, _ = alts(page)
+    if wrong:
+        assert confusions.endswith(f"is {names[0]} read as {names[1]}, 1 time.")
+        assert mistakes.count("read as") == min(wrong, 24)
+    else:
+        assert (confusions, mistakes) == (
+            "Confusion matrix: no image was mistaken.",
+            "No mistakes.",
+        )
+        assert "Not one image" in page
