@@ -175,7 +175,7 @@ RAW: dict[str, tuple[Change, str]] = {
     "a directory": (directory(IMAGES), f"{IMAGES}: not a file"),
     "too few names": (
         write(NAMES, b"a\nb\n"),
-        f"{NAMES}: 2 names; expected 10, one for each class",
+        f"{NAMES}: 2 names; expected 10, one",
     ),
     "too many names": (write(NAMES, b"a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk"), f"{NAMES}: 11 names"),
     "an empty name": (write(NAMES, b"a\n \nc\n"), f"{NAMES}: line 2 is ''"),
