@@ -59,11 +59,13 @@ def reproduced(reproduced_once: Project, tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def tried_once(make_once: MakeOnce, reproduced_once: Project) -> Project:
-    """The reproduced project after an experiment that was not committed. It is shared."""
+    """The reproduced project with an experiment, `slower`, in its workspace. It is shared."""
 
     def make(folder: Path) -> None:
         project = duplicate(reproduced_once, folder)
-        done = project.run("dvc", "exp", "run", "--set-param", "train.learning_rate=0.002")
+        done = project.run(
+            "dvc", "exp", "run", "--name", "slower", "-S", "train.learning_rate=0.00005"
+        )
         ran = re.findall(r"Running stage '(\w+)'", done.stdout)
         assert ran == ["train", "evaluate", "visualize"]
 

@@ -3,36 +3,69 @@
 import html
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.builders import write_idx
-from tests.project import Project
+from tests.conftest import MakeOnce
+from tests.project import Project, create_project
 
 pytestmark = pytest.mark.slow
 
 
-def test_a_second_repro_runs_nothing(reproduced: Project) -> None:
-    assert reproduced.repro() == []
+@pytest.fixture(scope="session")
+def elsewhere(make_once: MakeOnce) -> Project:
+    """A project after `dvc repro` by a user with settings of their own; `printed` is beside it.
+
+    What else they could set: the locale's time, the order of sets, how to draw and to compute.
+    """
+
+    def make(folder: Path) -> None:
+        project = create_project(folder)
+        home = folder / "home"
+        project.env |= {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+        (home / ".config/matplotlib").mkdir(parents=True)
+        settings = "font.size: 30\nsavefig.dpi: 33\n"
+        (home / ".config/matplotlib/matplotlibrc").write_text(settings)
+        (home / ".keras").mkdir()
+        (home / ".keras/keras.json").write_text(
+            '{"floatx": "float16", "image_data_format": "channels_first", "epsilon": 0.1}'
+        )
+        done = project.run("dvc", "repro")
+        (folder / "printed.json").write_text(json.dumps([done.stdout, done.stderr]))
+
+    return make_once("elsewhere", make)
 
 
-def test_a_changed_dpi_reruns_visualize_alone(reproduced: Project) -> None:
-    reproduced.set("visualize.dpi", 50)
-    assert reproduced.repro() == ["visualize"]
+def test_two_clones_end_with_the_same_lock(elsewhere: Project, reproduced_once: Project) -> None:
+    locks = [(project.root / "dvc.lock").read_text() for project in (elsewhere, reproduced_once)]
+    assert elsewhere.root != reproduced_once.root
+    assert locks[0] == locks[1]
 
 
-def test_a_changed_learning_rate_leaves_prepare_alone(reproduced: Project) -> None:
-    reproduced.set("train.learning_rate", 0.002)
-    assert reproduced.repro() == ["train", "evaluate", "visualize"]
+def test_a_run_is_quiet_but_for_what_it_has_to_say(elsewhere: Project) -> None:
+    stdout, stderr = json.loads((elsewhere.root.parent / "printed.json").read_text())
+    assert stderr == ""
+    assert "data/raw/mnist: 300 training and 100 test images" in stdout
+    assert "Total params: 70,378" in stdout
+    assert "Epoch 2/2" in stdout
+    assert re.search(r"^Test loss:     \d\.\d{3}$", stdout, re.MULTILINE)
+    assert re.search(r"^Test accuracy: \d+\.\d\d%$", stdout, re.MULTILINE)
+    for stage in "prepare", "train", "evaluate", "visualize":
+        assert re.search(rf"^{stage}: done in \d+\.\d s$", stdout, re.MULTILINE)
 
 
 def test_what_a_run_leaves_is_ignored_by_git_but_for_the_lock_and_the_metrics(
-    project: Project,
+    elsewhere: Project,
 ) -> None:
-    project.repro()
-    status = project.run("git", "status", "--porcelain", "--untracked-files=all").stdout
+    status = elsewhere.run("git", "status", "--porcelain", "--untracked-files=all").stdout
     assert sorted(line[3:] for line in status.splitlines()) == ["dvc.lock", "reports/metrics.json"]
+
+
+def test_a_second_repro_runs_nothing(elsewhere: Project) -> None:
+    assert elsewhere.repro() == []
 
 
 def test_another_data_set_of_another_size_runs_by_its_name_alone(project: Project) -> None:
@@ -62,30 +95,16 @@ def test_another_data_set_of_another_size_runs_by_its_name_alone(project: Projec
     assert "12 by 20 pixels" in page
 
 
-def test_a_run_is_quiet_but_for_what_it_has_to_say(project: Project) -> None:
-    done = project.run("dvc", "repro")
-    assert done.stderr == ""
-    assert "(300, 28, 28, 1)" in done.stdout
-    assert "(100, 28, 28, 1)" in done.stdout
-    assert "Total params: 70,378" in done.stdout
-    assert "Epoch 2/2" in done.stdout
-    assert re.search(r"^Test loss:     \d\.\d{3}$", done.stdout, re.MULTILINE)
-    assert re.search(r"^Test accuracy: \d+\.\d\d%$", done.stdout, re.MULTILINE)
-
-
-def test_dvc_shows_and_compares_metrics_params_plots_and_experiments(
-    reproduced: Project,
-) -> None:
-    assert "test.macro_f1" in reproduced.run("dvc", "metrics", "show", "--md").stdout
-    reproduced.run("dvc", "exp", "run", "--name", "longer", "-S", "train.epochs=3")
-    assert "train.epochs" in reproduced.run("dvc", "params", "diff", "HEAD").stdout
-    assert "test.accuracy" in reproduced.run("dvc", "metrics", "diff", "HEAD").stdout
-    shown = reproduced.run("dvc", "exp", "show", "--csv", "--only-changed").stdout
-    assert "longer" in shown
-    assert "train.epochs" in shown
-    page = reproduced.root / "dvc_plots/index.html"
+def test_dvc_shows_and_compares_metrics_params_plots_and_experiments(tried: Project) -> None:
+    assert "test.macro_f1" in tried.run("dvc", "metrics", "show", "--md").stdout
+    assert "train.learning_rate" in tried.run("dvc", "params", "diff", "HEAD").stdout
+    assert "test.accuracy" in tried.run("dvc", "metrics", "diff", "HEAD").stdout
+    shown = tried.run("dvc", "exp", "show", "--csv", "--only-changed").stdout
+    assert "slower" in shown
+    assert "train.learning_rate" in shown
+    page = tried.root / "dvc_plots/index.html"
     for command in "show", "diff":
-        reproduced.run("dvc", "plots", command)
+        tried.run("dvc", "plots", command)
         for plot in "loss", "accuracy", "confusion", "history.png", "mistakes.png":
             assert plot in page.read_text()
         page.unlink()
