@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from stages.backend import archive, runtime
 from stages.common import params
@@ -12,7 +13,7 @@ from stages.common.files import write_table, write_text
 from stages.common.paths import HISTORY, MODEL, REQUIREMENTS, SUMMARY, X_TRAIN, Y_TRAIN
 from stages.train import checkpoint, seeding
 from stages.train.batches import Batches, TrainingBatches, check_shares, split
-from stages.train.fitting import History, compile_model, fit, tabulate
+from stages.train.fitting import History, compile_model, fit
 from stages.train.model import build, summarise
 from stages.train.schema import ModelParams, TrainParams
 
@@ -66,7 +67,7 @@ def main() -> None:
         fit(model, batches, validation, train.epochs, history, keep)
         archive.save(model, MODEL)
         write_text(SUMMARY, summary)
-        write_table(HISTORY, tabulate(history))
+        write_table(HISTORY, pd.DataFrame(history))
 
 
 if __name__ == "__main__":
