@@ -18,6 +18,7 @@ THREADS = 1
 def main() -> None:
     images, labels = np.load(paths.X_TEST, mmap_mode="r"), np.load(paths.Y_TEST)
     runtime.pin(THREADS)
+    print(runtime.describe(), flush=True)
     model = archive.load(paths.MODEL)
 
     probabilities = model.predict(images, batch_size=1000, verbose=0)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.backend import archive, runtime
+from stages.backend import archive, cpu, runtime
 from stages.common import params
 from stages.common.errors import run_stage
 from stages.common.files import write_table, write_text
@@ -29,7 +29,7 @@ def main() -> None:
     images, labels = np.load(X_TRAIN, mmap_mode="r"), np.load(Y_TRAIN)
     rows, held_out = split(len(labels), train)
 
-    runtime.pin(train.threads, train.precision)
+    runtime.pin(train.threads, train.precision, use_gpus=True)
     strategy = runtime.strategy()
     devices = strategy.num_replicas_in_sync
     check_shares(train, devices, [rows, held_out])
@@ -52,10 +52,12 @@ def main() -> None:
         summary = summarise(model)
         compile_model(model, train, steps=train.epochs * len(batches))
     print(summary)
-    if devices > 1:
-        print(f"Training on {devices} GPUs, which share each batch", flush=True)
+    print(runtime.describe(), flush=True)
 
-    path = checkpoint.path_for((seed, network, train, devices, sys.version), INPUTS)
+    # In bfloat16 the bytes depend on the type of the CPU.
+    cpu_model = cpu.model_name() if train.precision != "float32" else None
+    machine = sys.version, devices, cpu_model
+    path = checkpoint.path_for((seed, network, train, machine), INPUTS)
 
     def keep(history: History) -> None:
         checkpoint.save(path, model, history)

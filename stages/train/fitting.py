@@ -12,11 +12,7 @@ from stages.train import seeding
 from stages.train.batches import Batches, TrainingBatches, feed
 from stages.train.schema import TrainParams
 
-OPTIMIZERS = {
-    "adam": keras.optimizers.Adam,
-    "sgd": keras.optimizers.SGD,
-    "rmsprop": keras.optimizers.RMSprop,
-}
+OPTIMIZERS = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
 WARM_UP = 0.2  # of the steps of a one_cycle schedule
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
