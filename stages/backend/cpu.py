@@ -16,4 +16,4 @@ def model_name() -> str:
 
 def has_avx2() -> bool:
     """Return whether the CPU has AVX2 and FMA, which x86-64-v3 names together."""
-    return "X86_V3" in np.show_config(mode="dicts")["SIMD Extensions"]["found"]
+    return "X86_V3" in np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])

@@ -61,15 +61,16 @@ def main() -> None:
 
     def keep(history: History) -> None:
         checkpoint.save(path, model, history)
+        write_table(HISTORY, pd.DataFrame(history))  # whoever plots it sees the training go on
 
     with checkpoint.exclusive(path):
         history = checkpoint.restore(path, model)
         if history:
             print(f"Resuming after epoch {len(history)} of {train.epochs}", flush=True)
+            keep(history)
         fit(model, batches, validation, train.epochs, history, keep)
         archive.save(model, MODEL)
         write_text(SUMMARY, summary)
-        write_table(HISTORY, pd.DataFrame(history))
 
 
 if __name__ == "__main__":
