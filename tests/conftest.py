@@ -1,11 +1,36 @@
-"""Fixtures: a small project, and one that was reproduced once for all tests."""
+"""Fixtures: a small project, and what is made once for all tests and all their processes."""
 
+import os
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from tests.project import Project, create_project, environment
+from tests.project import Project, create_project, duplicate, environment
+
+MakeOnce = Callable[[str, Callable[[Path], object]], Project]
+
+
+@pytest.fixture(scope="session")
+def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
+    """A function that gives the project `name`, which the first process to ask for it makes."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # each worker has a folder in it
+
+    def get(name: str, make: Callable[[Path], object]) -> Project:
+        folder, done = base / name, base / f"{name}.done"
+        with FileLock(base / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # what failed in another process
+                make(folder)
+                done.touch()
+        return Project(folder / "clone", environment(folder / "home"))
+
+    return get
 
 
 @pytest.fixture
@@ -15,15 +40,36 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def reproduced_once(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = create_project(tmp_path_factory.mktemp("reproduced"))
-    assert project.repro() == ["prepare", "train", "evaluate", "visualize"]
-    project.commit("Results")
-    return project
+def reproduced_once(make_once: MakeOnce) -> Project:
+    """A small project after `dvc repro`, committed. It is shared: change nothing in it."""
+
+    def make(folder: Path) -> None:
+        project = create_project(folder)
+        assert project.repro() == ["prepare", "train", "evaluate", "visualize"]
+        project.commit("Results")
+
+    return make_once("reproduced", make)
 
 
 @pytest.fixture
 def reproduced(reproduced_once: Project, tmp_path: Path) -> Project:
     """A small project of one's own after `dvc repro`: outputs, cache and lock committed."""
-    shutil.copytree(reproduced_once.root.parent, tmp_path, dirs_exist_ok=True, symlinks=True)
-    return Project(tmp_path / "clone", environment(tmp_path / "home"))
+    return duplicate(reproduced_once, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def tried_once(make_once: MakeOnce, reproduced_once: Project) -> Project:
+    """The reproduced project after an experiment that was not committed. It is shared."""
+
+    def make(folder: Path) -> None:
+        project = duplicate(reproduced_once, folder)
+        done = project.run("dvc", "exp", "run", "--set-param", "train.learning_rate=0.002")
+        ran = re.findall(r"Running stage '(\w+)'", done.stdout)
+        assert ran == ["train", "evaluate", "visualize"]
+
+    return make_once("tried", make)
+
+
+@pytest.fixture
+def tried(tried_once: Project, tmp_path: Path) -> Project:
+    return duplicate(tried_once, tmp_path)

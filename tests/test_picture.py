@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from predict import picture
 from stages.common.errors import InputError
-from stages.prepare.__main__ import idx
+from stages.prepare import idx
 from tests.builders import MNIST
 
 DIGITS = idx.read(MNIST / "t10k-images-idx3-ubyte.gz", 3)[:20]

@@ -12,18 +12,16 @@ import pytest
 
 from stages.backend import archive
 from stages.backend.runtime import keras
-from stages.train.__main__ import model, seeding
+from stages.train import model, seeding
+from stages.train.fitting import compile_model
+from tests.builders import SHAPE, model_params, train_params
 from tests.project import Project
-from tests.test_model import SHAPE, params
-from tests.test_train import settings
 
 
 def a_model() -> keras.Model:
-    from stages.train.__main__ import compile_model
-
-    network = model.build(params(), SHAPE, 10)
+    network = model.build(model_params(), SHAPE, 10)
     seeding.draw_weights(network, seed=1)
-    compile_model(network, settings(), steps=1)
+    compile_model(network, train_params(), steps=1)
     return network
 
 

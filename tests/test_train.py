@@ -9,27 +9,9 @@ import pytest
 from stages.backend import runtime
 from stages.backend.runtime import keras
 from stages.common.errors import InputError
-from stages.train.__main__ import TrainParams, augmentation, model, seeding
-from stages.train.__main__ import __main__ as train
-from stages.train.batches import Batches, TrainingBatches
-from tests.test_model import SHAPE, params
-
-DEFAULTS = {
-    "epochs": 2,
-    "batch_size": 32,
-    "validation_split": 0.1,
-    "optimizer": "adam",
-    "learning_rate": 0.001,
-    "schedule": "constant",
-    "precision": "float32",
-    "label_smoothing": 0.0,
-    "augmentation": {"translation": 0.0},
-    "threads": 2,
-}
-
-
-def settings(**changes: object) -> TrainParams:
-    return TrainParams.model_validate(DEFAULTS | changes)
+from stages.train import augmentation, fitting, model, seeding
+from stages.train.batches import Batches, TrainingBatches, check_shares, split
+from tests.builders import SHAPE, model_params, train_params
 
 
 def training_batches(
@@ -41,7 +23,7 @@ def training_batches(
 
 
 def test_the_last_tenth_validates_as_in_keras() -> None:
-    training, validation = train.split(np.zeros(60_000), settings())
+    training, validation = split(60_000, train_params())
     assert (training[0], training[-1]) == (0, 53_999)
     assert (validation[0], validation[-1]) == (54_000, 59_999)
 
@@ -54,19 +36,19 @@ def test_the_split_is_the_one_of_keras_fit(n: int, part: float) -> None:
     network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     network.compile(loss=lambda actual, predicted: actual + 0 * predicted)
     seen = network.fit(labels, labels, validation_split=part, batch_size=n, verbose=0).history
-    training, validation = train.split(labels, settings(batch_size=1, validation_split=part))
+    training, validation = split(len(labels), train_params(batch_size=1, validation_split=part))
     assert seen["loss"] == [pytest.approx(labels[training].mean())]
     assert seen["val_loss"] == [pytest.approx(labels[validation].mean())]
 
 
 def test_a_split_without_validation_images_is_refused() -> None:
     with pytest.raises(InputError, match=r"train\.validation_split 0\.999"):
-        train.split(np.zeros(10), settings(validation_split=0.999, batch_size=1))
+        split(10, train_params(validation_split=0.999, batch_size=1))
 
 
 def test_a_batch_larger_than_the_training_set_is_refused() -> None:
     with pytest.raises(InputError, match=r"train\.batch_size is 32; expected at most 27"):
-        train.split(np.zeros(30), settings())
+        split(30, train_params())
 
 
 def test_an_epoch_visits_every_row_once_in_an_order_of_its_own() -> None:
@@ -149,20 +131,20 @@ def test_the_loss_of_smoothed_targets_is_the_one_of_keras() -> None:
 
 
 def test_one_cycle_climbs_for_a_fifth_and_falls_to_zero() -> None:
-    rate = train.learning_rate(settings(schedule="one_cycle", learning_rate=0.006), steps=100)
+    rate = fitting.learning_rate(train_params(schedule="one_cycle", learning_rate=0.006), steps=100)
     assert [float(rate(step)) for step in (0, 10, 20, 60, 100)] == pytest.approx(
         [0, 0.003, 0.006, 0.003, 0], abs=1e-9
     )
 
 
 def test_a_constant_rate_is_constant() -> None:
-    assert train.learning_rate(settings(learning_rate=0.006), steps=100) == 0.006
+    assert fitting.learning_rate(train_params(learning_rate=0.006), steps=100) == 0.006
 
 
 def test_in_bfloat16_the_weights_and_the_softmax_stay_float32() -> None:
     runtime.keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        network = model.build(params(), SHAPE, 10)
+        network = model.build(model_params(), SHAPE, 10)
     finally:
         runtime.keras.config.set_dtype_policy("float32")
     assert {layer.compute_dtype for layer in network.layers[:-1]} == {"bfloat16"}
@@ -172,13 +154,13 @@ def test_in_bfloat16_the_weights_and_the_softmax_stay_float32() -> None:
 
 def test_gpus_that_would_get_unequal_shares_are_refused() -> None:
     rows = np.arange(288), np.arange(30)
-    train.check_shares(settings(batch_size=32), 2, rows)
+    check_shares(train_params(batch_size=32), 2, rows)
     with pytest.raises(InputError, match="gives a batch of 30 images to 4 GPUs"):
-        train.check_shares(settings(batch_size=32), 4, rows)
+        check_shares(train_params(batch_size=32), 4, rows)
 
 
 def test_dropout_depends_on_seed_and_epoch_and_on_nothing_before() -> None:
-    network = model.build(params(), SHAPE, 10)
+    network = model.build(model_params(), SHAPE, 10)
     images = np.ones((4, *SHAPE), np.float32)
 
     def outputs(seed: int, epoch: int) -> list[float]:
@@ -194,7 +176,7 @@ def test_dropout_depends_on_seed_and_epoch_and_on_nothing_before() -> None:
 
 
 def test_initial_weights_have_the_spread_that_glorot_and_bengio_give() -> None:
-    network = model.build(params(), SHAPE, 10)
+    network = model.build(model_params(), SHAPE, 10)
     seeding.draw_weights(network, seed=3)
     kernel = network.layers[-3].kernel.numpy()
     assert kernel.shape == (1600, 32)
@@ -204,7 +186,7 @@ def test_initial_weights_have_the_spread_that_glorot_and_bengio_give() -> None:
 
 
 def test_the_history_counts_epochs_from_one() -> None:
-    table = train.tabulate([[0.5, 0.8, 0.4, 0.9], [0.3, 0.9, 0.2, 0.95]])
+    table = fitting.tabulate([[0.5, 0.8, 0.4, 0.9], [0.3, 0.9, 0.2, 0.95]])
     assert table.to_csv(index=False).splitlines() == [
         "epoch,loss,accuracy,val_loss,val_accuracy",
         "1,0.5,0.8,0.4,0.9",
