@@ -20,7 +20,7 @@ THREADS = 1
 def main() -> None:
     images, labels = np.load(paths.X_TEST, mmap_mode="r"), np.load(paths.Y_TEST)
     training_images = len(np.load(paths.Y_TRAIN, mmap_mode="r"))
-    last_epoch = pd.read_csv(paths.HISTORY, float_precision="round_trip").iloc[-1]
+    last_epoch = pd.read_csv(paths.HISTORY).iloc[-1]
     validation_split = params.load_all()["train"]["validation_split"]  # checked by train
     runtime.pin(THREADS)
     print(runtime.describe(), flush=True)
