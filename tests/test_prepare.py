@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stages.prepare import idx
-from stages.prepare.scaling import scale
+from stages.prepare.dataset import scale
 
 # Two images of 2x3 pixels, written out by the format's description.
 HEADER = bytes.fromhex("00000803 00000002 00000002 00000003")

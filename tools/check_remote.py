@@ -1,32 +1,24 @@
 """Fail if the remote lacks an output that dvc.lock needs: somebody forgot `dvc push`."""
 
-import json
-import subprocess
 import sys
 
-from stages.common.errors import InputError
+from dvc.repo import Repo
+
+from stages.common.errors import InputError, in_one_line
 
 
 def missing() -> list[str]:
     """Return what dvc.lock needs and the remote lacks; raise InputError if it can't be asked."""
-    # Its exit code is 0 whatever it finds.
-    command = [sys.executable, "-m", "dvc", "data", "status", "--not-in-remote", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        reason = done.stderr.strip().splitlines()[0].removeprefix("ERROR: ")
-        raise InputError(f"The remote can't be asked: {reason}")
-    return sorted(json.loads(done.stdout).get("not_in_remote", []))
-
-
-def main() -> None:
     try:
-        lacks = missing()
-    except InputError as error:
-        sys.exit(str(error))
-    if lacks:
-        sys.exit("The remote lacks, until somebody runs dvc push:\n" + "\n".join(lacks))
-    print("The remote has every output that dvc.lock needs")
+        with Repo() as repo:
+            status = repo.data_status(not_in_remote=True, remote_refresh=True)
+    except Exception as error:  # each kind of remote has its own
+        raise InputError(f"The remote can't be asked: {' '.join(str(error).split())}") from None
+    return sorted(status["not_in_remote"])
 
 
 if __name__ == "__main__":
-    main()
+    with in_one_line("check_remote"):
+        if lacks := missing():
+            sys.exit("\n".join(["The remote lacks, until somebody runs dvc push:", *lacks]))
+        print("The remote has every output that dvc.lock needs")

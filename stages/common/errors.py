@@ -1,5 +1,6 @@
 """A user's mistake, or a failing system, ends a program in one line and never in a traceback."""
 
+import io
 import os
 import sys
 import time
@@ -16,8 +17,12 @@ def in_one_line(program: str) -> Iterator[None]:
     """Turn errors of the block into one line on stderr that starts with `program`.
 
     Exits with 1 after an InputError, an OSError (no permission, a full disk), or when nobody
-    reads stdout any more, and with 130 after an interrupt.
+    reads stdout any more, and with 130 after an interrupt. A character that the terminal can't
+    show is printed as its code.
     """
+    for stream in sys.stdout, sys.stderr:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         yield
         sys.stdout.flush()

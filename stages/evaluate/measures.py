@@ -11,16 +11,17 @@ from stages.evaluate.scores import calibrate, calibration_error, score_classes
 
 def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """Return the metrics of class probabilities (n, classes) for labels (n,)."""
-    predicted = probabilities.argmax(axis=1)
+    predictions = tabulate(probabilities, labels)
+    correct = predictions["actual"] == predictions["predicted"]
     losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
-    class_scores = score_classes(labels, predicted, probabilities.shape[1])
-    bins = calibrate(probabilities.max(axis=1), predicted == labels)
+    class_scores = score_classes(predictions, probabilities.shape[1])
     return {
         "loss": float(losses.numpy().mean(dtype=np.float64)),
-        "accuracy": float((predicted == labels).mean()),
-        "errors": int((predicted != labels).sum()),
+        "accuracy": float(correct.mean()),
+        "errors": int((~correct).sum()),
         "macro_f1": float(class_scores["f1"].mean()),
-        "ece": calibration_error(bins),
+        "ece": calibration_error(calibrate(predictions["confidence"], correct)),
+        "images": len(labels),
     }
 
 

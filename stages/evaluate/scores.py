@@ -6,13 +6,14 @@ import pandas as pd
 BINS = 15  # as many as the papers that compare calibration errors have
 
 
-def score_classes(actual: np.ndarray, predicted: np.ndarray, classes: int) -> pd.DataFrame:
+def score_classes(predictions: pd.DataFrame, classes: int) -> pd.DataFrame:
     """Return precision, recall, F1 = 2 TP / (2 TP + FP + FN) and support, one row per class.
 
+    `predictions` has the columns actual and predicted.
     0/0 gives NaN: the precision of a class that was never predicted, the recall of one that never
     occurred, the F1 of one that neither occurred nor was predicted.
     """
-    actual, predicted = np.asarray(actual), np.asarray(predicted)
+    actual, predicted = predictions["actual"].to_numpy(), predictions["predicted"].to_numpy()
     support, guesses, correct = (
         np.bincount(labels, minlength=classes)
         for labels in (actual, predicted, actual[actual == predicted])

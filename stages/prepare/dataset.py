@@ -77,3 +77,9 @@ def read(folder: Path) -> tuple[Split, Split, list[str]]:
     train, test = read_split(folder, "train"), read_split(folder, "t10k")
     check_agreement(folder, train, test)
     return train, test, name_classes(folder, classes=int(train.labels.max()) + 1)
+
+
+def scale(images: np.ndarray) -> np.ndarray:
+    """Turn uint8 images (n, height, width) into float32 (n, height, width, 1) in [0, 1]."""
+    scaled: np.ndarray = np.divide(images, 255, dtype=np.float32)
+    return scaled[..., np.newaxis]

@@ -8,6 +8,7 @@ import numpy as np
 
 from stages.backend.runtime import tf
 from stages.common.errors import InputError
+from stages.common.holdout import first_held_out
 from stages.train import seeding
 from stages.train.augmentation import translate
 from stages.train.schema import TrainParams
@@ -19,7 +20,7 @@ def split(n: int, train: TrainParams) -> tuple[np.ndarray, np.ndarray]:
     Returns row numbers, int64. Raises InputError if either part would be empty, or a batch larger
     than the training part.
     """
-    first = math.floor(n * (1 - train.validation_split))
+    first = first_held_out(n, train.validation_split)
     if not 0 < first < n:
         raise InputError(
             f"params.yaml: train.validation_split {train.validation_split} parts {n} images into "

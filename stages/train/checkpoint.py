@@ -7,11 +7,12 @@ from it.
 import fcntl
 import hashlib
 import io
+import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -74,17 +75,17 @@ def variables(model: keras.Model) -> list[keras.Variable]:
     return [*model.variables, *model.optimizer.variables]
 
 
-def save(path: Path, model: keras.Model, history: Sequence[Sequence[float]]) -> None:
-    """Write the state after `len(history)` epochs, behind its SHA-256."""
+def save(path: Path, model: keras.Model, history: list[Any]) -> None:
+    """Write the state after the epochs of `history`, behind its SHA-256."""
     arrays = {str(i): variable.numpy() for i, variable in enumerate(variables(model))}
     buffer = io.BytesIO()
-    np.savez(buffer, history=np.array(history), **arrays)
+    np.savez(buffer, history=json.dumps(history), **arrays)
     content = buffer.getvalue()
     write_bytes(path, hashlib.sha256(content).digest() + content)
 
 
-def restore(path: Path, model: keras.Model) -> list[list[float]]:
-    """Set the model to the checkpoint's state and return its history, a row for each epoch.
+def restore(path: Path, model: keras.Model) -> list[Any]:
+    """Set the model to the checkpoint's state, and return the history that was saved with it.
 
     Returns an empty history, and leaves the model as it is, if there is no checkpoint; a damaged
     one is set aside as `damaged`, and reported on stderr.
@@ -100,5 +101,5 @@ def restore(path: Path, model: keras.Model) -> list[list[float]]:
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         for i, variable in enumerate(variables(model)):
             variable.assign(archive[str(i)])
-        history: list[list[float]] = archive["history"].tolist()
+        history: list[Any] = json.loads(str(archive["history"]))
     return history

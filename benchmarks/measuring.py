@@ -1,0 +1,70 @@
+"""Run a command in a fresh clone of HEAD, and measure its seconds, its epochs and its memory."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import pairwise
+from pathlib import Path
+from threading import Thread
+from typing import NamedTuple
+
+import pandas as pd
+import psutil
+
+os.environ["PYTHONUNBUFFERED"] = "1"  # a script that is started plainly prints its epochs late
+
+
+class Measured(NamedTuple):
+    seconds: float
+    epochs: list[float]  # the seconds of each
+    memory: pd.DataFrame  # the peaks in MB of each Python module, private and resident
+
+
+@contextmanager
+def clone() -> Iterator[Path]:
+    """Yield a fresh clone of HEAD, with a DVC cache of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["git", "clone", "--quiet", ".", folder], check=True)  # noqa: S603, S607
+        yield Path(folder)
+
+
+def sample(process: subprocess.Popen[str], samples: list[tuple[str, float, float]]) -> None:
+    """Note each module's private and resident memory, in `process` and below, 20 times a second.
+
+    Private memory is what is not shared with files or processes: memory-mapped arrays don't count.
+    On macOS, where psutil can't tell it, it is NaN.
+    """
+    while process.poll() is None:
+        with suppress(psutil.NoSuchProcess):
+            root = psutil.Process(process.pid)
+            for child in (root, *root.children(recursive=True)):
+                if module := re.search(r" -m (\S+)", " ".join(child.cmdline())):
+                    memory = child.memory_info()
+                    shared = getattr(memory, "shared", float("nan"))
+                    samples.append((module[1], (memory.rss - shared) / 1e6, memory.rss / 1e6))
+        time.sleep(0.05)
+
+
+def measure(folder: Path, *command: str) -> Measured:
+    """Run `command` in `folder` to its end; epochs are timed by the lines that Keras prints."""
+    samples: list[tuple[str, float, float]] = []
+    printed = [(time.perf_counter(), "")]
+    process = subprocess.Popen(  # noqa: S603
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    sampler = Thread(target=sample, args=(process, samples))
+    sampler.start()
+    printed += ((time.perf_counter(), line) for line in process.stdout or ())
+    if process.wait():
+        sys.exit(f"{' '.join(command)} failed:\n{''.join(line for _, line in printed[-20:])}")
+    seconds = time.perf_counter() - printed[0][0]
+    sampler.join()
+    # The line before is "Epoch 2/10"; where there is only one epoch, Keras prints no such line.
+    epochs = [now - then for (then, _), (now, line) in pairwise(printed) if "val_loss: " in line]
+    peaks = pd.DataFrame(samples, columns=["module", "private", "resident"])
+    return Measured(seconds, epochs, peaks.groupby("module").max())
