@@ -1,5 +1,6 @@
 """Fixtures: a small project, and what is made once for all tests and all their processes."""
 
+import json
 import os
 import re
 import shutil
@@ -41,11 +42,15 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def reproduced_once(make_once: MakeOnce) -> Project:
-    """A small project after `dvc repro`, committed. It is shared: change nothing in it."""
+    """A small project after `dvc repro`, committed; what that printed is beside it.
+
+    It is shared: change nothing in it.
+    """
 
     def make(folder: Path) -> None:
         project = create_project(folder)
-        assert project.repro() == ["prepare", "train", "evaluate", "visualize"]
+        done = project.run("dvc", "repro")
+        (folder / "printed.json").write_text(json.dumps([done.stdout, done.stderr]))
         project.commit("Results")
 
     return make_once("reproduced", make)
