@@ -1,22 +1,17 @@
-"""Compile and fit: the optimizer, its schedule, and what happens at the ends of an epoch."""
+"""Compile and fit: the optimizer, its schedule, and one epoch."""
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from stages.backend.runtime import keras
+from stages.backend.runtime import keras, tf
 from stages.common.errors import InputError
-from stages.train import seeding
-from stages.train.batches import Batches, TrainingBatches, feed
 from stages.train.schema import TrainParams
 
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
 WARM_UP = 0.2  # of the steps of a one_cycle schedule
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
-
-History = list[dict[str, float]]  # for each epoch its number, from 1 on, and its metrics
 
 
 def learning_rate(train: TrainParams, steps: int) -> Any:
@@ -46,39 +41,20 @@ def compile_model(model: keras.Model, train: TrainParams, steps: int) -> None:
     optimizer.build(model.trainable_variables)
 
 
-def fit(
-    model: keras.Model,
-    batches: TrainingBatches,
-    validation: Batches,
-    epochs: int,
-    history: History,
-    keep: Callable[[History], None],
-) -> None:
-    """Train `model` from the epoch after those in `history` on; after each, extend and `keep` it.
+def fit_epoch(
+    model: keras.Model, epoch: int, batches: tf.data.Dataset, validation: tf.data.Dataset
+) -> dict[str, float]:
+    """Train `model` for one epoch, and return the number of the epoch and its metrics.
 
     Raises InputError if the training diverges.
     """
-
-    def begin(epoch: int, logs: Any) -> None:
-        seeding.seed_dropout(model, batches.seed, epoch + 1)
-        batches.start(epoch + 1)
-
-    def end(epoch: int, logs: dict[str, float]) -> None:
-        if not np.isfinite(list(logs.values())).all():
-            raise InputError(
-                f"training diverged in epoch {epoch + 1}: loss {logs['loss']}; expected a finite "
-                "loss: lower train.learning_rate in params.yaml"
-            )
-        history.append({"epoch": epoch + 1} | {name: float(logs[name]) for name in METRICS})
-        keep(history)
-
-    model.fit(
-        feed(batches),
-        validation_data=feed(validation),
-        initial_epoch=len(history),
-        epochs=epochs,
-        shuffle=False,  # batches shuffle themselves, from the seed
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_begin=begin, on_epoch_end=end)],
-        # A bar where somebody watches it; elsewhere one line per epoch, not per batch.
-        verbose=1 if sys.stdout.isatty() else 2,
-    )
+    # A bar where somebody watches it; elsewhere one line per epoch, not per batch.
+    verbose = 1 if sys.stdout.isatty() else 2
+    logs = model.fit(batches, validation_data=validation, shuffle=False, verbose=verbose).history
+    row = {name: float(logs[name][0]) for name in METRICS}
+    if not np.isfinite(list(row.values())).all():
+        raise InputError(
+            f"training diverged in epoch {epoch}: loss {row['loss']}; expected a finite loss: "
+            "lower train.learning_rate in params.yaml"
+        )
+    return {"epoch": epoch} | row
