@@ -1,5 +1,6 @@
 """Fixtures: a small project, and what is made once for all tests and all their processes."""
 
+import json
 import os
 import re
 import shutil
@@ -41,11 +42,15 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def reproduced_once(make_once: MakeOnce) -> Project:
-    """A small project after `dvc repro`, committed. It is shared: change nothing in it."""
+    """A small project after `dvc repro`, committed; what that printed is beside it.
+
+    It is shared: change nothing in it.
+    """
 
     def make(folder: Path) -> None:
         project = create_project(folder)
-        assert project.repro() == ["prepare", "train", "evaluate", "visualize"]
+        done = project.run("dvc", "repro")
+        (folder / "printed.json").write_text(json.dumps([done.stdout, done.stderr]))
         project.commit("Results")
 
     return make_once("reproduced", make)
@@ -59,11 +64,13 @@ def reproduced(reproduced_once: Project, tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def tried_once(make_once: MakeOnce, reproduced_once: Project) -> Project:
-    """The reproduced project after an experiment that was not committed. It is shared."""
+    """The reproduced project with an experiment, `slower`, in its workspace. It is shared."""
 
     def make(folder: Path) -> None:
         project = duplicate(reproduced_once, folder)
-        done = project.run("dvc", "exp", "run", "--set-param", "train.learning_rate=0.002")
+        done = project.run(
+            "dvc", "exp", "run", "--name", "slower", "-S", "train.learning_rate=0.00005"
+        )
         ran = re.findall(r"Running stage '(\w+)'", done.stdout)
         assert ran == ["train", "evaluate", "visualize"]
 

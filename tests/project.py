@@ -1,5 +1,6 @@
 """A small copy of the project, on a few hundred real images, to run the real pipeline in."""
 
+import json
 import os
 import re
 import shutil
@@ -148,6 +149,14 @@ def duplicate(project: Project, folder: Path) -> Project:
     """Copy a project with its home into `folder`."""
     shutil.copytree(project.root.parent, folder, dirs_exist_ok=True, symlinks=True)
     return Project(folder / "clone", environment(folder / "home"))
+
+
+def trainings(project: Project, *points: str, devices: int = 1) -> list[tuple[int, str]]:
+    """Train once for each of `points`; return exit codes and what was printed: see trainings.py."""
+    option = ["--two-devices"] if devices == 2 else []
+    script = str(ROOT / "tests/trainings.py")
+    done = project.run(sys.executable, script, *option, *points)
+    return [(code, text) for code, text in json.loads(done.stdout)]
 
 
 def share(folder: Path) -> tuple[Clone, Clone]:
