@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tests.project import Project, create_project, duplicate, environment
+from tests.builders import write_prepared
+from tests.project import Project, copy, create_project, duplicate, environment
 
 MakeOnce = Callable[[str, Callable[[Path], object]], Project]
 
@@ -32,6 +33,30 @@ def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
         return Project(folder / "clone", environment(folder / "home"))
 
     return get
+
+
+@pytest.fixture(scope="session")
+def prepared_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prepared")
+    for part in "stages", "requirements.txt":
+        copy(part, folder)
+    write_prepared(folder)
+    return folder
+
+
+@pytest.fixture
+def prepared(prepared_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with all that train and evaluate read, as the current one.
+
+    Stages are called in it, not started: it takes milliseconds. The tests' process pins its
+    threads once, whatever a stage asks for.
+    """
+    from stages.backend import runtime
+
+    shutil.copytree(prepared_once, tmp_path / "prepared")
+    monkeypatch.chdir(tmp_path / "prepared")
+    monkeypatch.setattr(runtime, "pin", lambda *_, **__: None)
+    return tmp_path / "prepared"
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from ruamel.yaml import YAML
 
-from tests.builders import ROOT, SMALL, write_data_set
+from tests.builders import ROOT, write_data_set, write_params
 
 # What a run or a check by hand needs; parameters, remote and data are the tests' own.
 PARTS = (
@@ -135,11 +135,9 @@ def create_project(folder: Path) -> Project:
     for part in PARTS:
         copy(part, root)
     (root / ".dvc/config").write_text(CONFIG)
-    shutil.copy(ROOT / "tests/defaults.yaml", root / "params.yaml")
+    write_params(root)
     write_data_set(root / "data/raw/mnist")
     project = Project(root, environment(home))
-    for key, value in SMALL.items():
-        project.set(f"train.{key}", value)
     project.run("git", "init", "--quiet", "--initial-branch", "main")
     project.commit("Start")
     return project

@@ -3,7 +3,6 @@
 A new bad case is one line of a table below.
 """
 
-import contextlib
 import gzip
 import importlib
 import json
@@ -20,13 +19,11 @@ import numpy as np
 import pytest
 import yaml
 
-from stages.backend import archive, runtime
 from stages.backend.runtime import keras
 from stages.common import errors, files
 from stages.common.paths import MODEL
-from stages.prepare import __main__ as prepare
 from stages.prepare import idx
-from tests.builders import ROOT, SHAPE, write_data_set, write_idx
+from tests.builders import write_idx
 from tests.project import Project
 
 IMAGES = "data/raw/mnist/train-images-idx3-ubyte"
@@ -36,29 +33,6 @@ TEST_LABELS = "data/raw/mnist/t10k-labels-idx1-ubyte"
 NAMES = "data/raw/mnist/classes.txt"
 
 Change = Callable[[], object]
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all that train reads, and a model for evaluate, though not a trained one."""
-    folder = tmp_path_factory.mktemp("prepared")
-    write_data_set(folder / "data/raw/mnist")
-    defaults = (ROOT / "tests/defaults.yaml").read_text()
-    (folder / "params.yaml").write_text(defaults.replace("batch_size: 128", "batch_size: 32"))
-    with contextlib.chdir(folder):
-        prepare.main()
-        archive.save(keras.Sequential([keras.Input(SHAPE), *convolution()]), MODEL)
-    return folder
-
-
-@pytest.fixture
-def workspace(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of that folder, as the current one."""
-    shutil.copytree(prepared, tmp_path / "w")
-    monkeypatch.chdir(tmp_path / "w")
-    # The tests' process pins its threads once; each stage has a process of its own.
-    monkeypatch.setattr(runtime, "pin", lambda *_: None)
-    return tmp_path / "w"
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -190,7 +164,7 @@ RAW: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("case", RAW)
-def test_bad_raw_data(workspace: Path, case: str) -> None:
+def test_bad_raw_data(prepared: Path, case: str) -> None:
     change, expected = RAW[case]
     change()
     tracemalloc.start()
@@ -311,7 +285,7 @@ PARAMS: dict[str, tuple[str, Callable[[dict[str, Any]], object], str]] = {
 
 
 @pytest.mark.parametrize("case", PARAMS)
-def test_bad_parameters(workspace: Path, case: str) -> None:
+def test_bad_parameters(prepared: Path, case: str) -> None:
     stage, change, expected = PARAMS[case]
     document = yaml.safe_load(Path("params.yaml").read_text())
     change(document)
@@ -335,15 +309,10 @@ TEXTS: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("case", TEXTS)
-def test_bad_yaml(workspace: Path, case: str) -> None:
+def test_bad_yaml(prepared: Path, case: str) -> None:
     content, expected = TEXTS[case]
     Path("params.yaml").write_bytes(content)
     assert f"params.yaml: {expected}" in complaint("prepare")
-
-
-def convolution() -> list[Any]:
-    layers = keras.layers
-    return [layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(10, activation="softmax")]
 
 
 def rewrite(change: Callable[[dict[str, Any]], object]) -> None:
@@ -382,13 +351,13 @@ MODELS: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("case", MODELS)
-def test_bad_models(workspace: Path, case: str) -> None:
+def test_bad_models(prepared: Path, case: str) -> None:
     change, expected = MODELS[case]
     change()
     assert f"{MODEL}: {expected}" in complaint("evaluate")
 
 
-def test_the_code_in_a_model_would_run_if_it_were_let(workspace: Path) -> None:
+def test_the_code_in_a_model_would_run_if_it_were_let(prepared: Path) -> None:
     code_in_config()
     keras.models.load_model(MODEL, safe_mode=False)
     assert Path("ran").exists()

@@ -38,6 +38,7 @@ POINTS = (
     "before the model is saved",
     "while the model is saved",
     "before the history is written",
+    "before the summary is written",
 )
 
 
@@ -68,7 +69,7 @@ def untrained(reproduced: Project) -> Project:
     return reproduced
 
 
-def test_eleven_kills_in_a_row_change_no_byte(untrained: Project, uninterrupted: Project) -> None:
+def test_a_dozen_kills_in_a_row_change_no_byte(untrained: Project, uninterrupted: Project) -> None:
     for point, (code, text) in zip(POINTS, trainings(untrained, *POINTS), strict=True):
         assert code == -signal.SIGKILL, (point, text)
     assert untrained.repro() == ["train", "evaluate", "visualize"]

@@ -15,7 +15,8 @@ def score(confusions: list[list[int]]) -> pd.DataFrame:
     actual, predicted = (
         places.repeat(counts.ravel()) for places in np.indices(counts.shape).reshape(2, -1)
     )
-    return scores.score_classes(actual, predicted, len(counts))
+    table = pd.DataFrame({"actual": actual, "predicted": predicted})
+    return scores.score_classes(table, len(counts))
 
 
 def test_each_class_has_its_scores() -> None:
@@ -37,7 +38,7 @@ def test_a_class_has_no_score_where_nothing_is_divided_by_nothing() -> None:
 
 def test_labels_of_255_classes_do_not_overflow() -> None:
     labels = np.array([254, 254, 0], np.uint8)
-    table = scores.score_classes(labels, labels, classes=255)
+    table = scores.score_classes(pd.DataFrame({"actual": labels, "predicted": labels}), 255)
     assert table.loc[[254, 0], "support"].tolist() == [2, 1]
     assert table.loc[[254, 0], "f1"].tolist() == [1, 1]
 
