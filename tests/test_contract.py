@@ -114,6 +114,7 @@ RERUNS: dict[str, tuple[str, ...]] = {
     "seed": ("train", "visualize"),
     "model.*": ("train", "visualize"),
     "train.*": ("train", "visualize"),
+    "train.validation_split": ("train", "evaluate", "visualize"),
     "visualize.*": ("visualize",),
     "stages/prepare/*": ("prepare",),
     "stages/train/*": ("train",),
