@@ -26,9 +26,8 @@ from sweep import __main__ as sweep
 from sweep import cluster, grid, node, origin
 from sweep.node import Source, Trial
 from tests.builders import ROOT
-from tests.project import Project
-from tests.remotes import LOOPBACK, Clone
-from tests.test_remotes import share
+from tests.project import Clone, Project, share
+from tests.remotes import LOOPBACK
 
 COMMIT = "c" * 40
 SOURCE = Source("nowhere", COMMIT, ("Tester", "tester@example.org"), {})
@@ -44,8 +43,10 @@ def overrides(*arguments: str) -> list[tuple[str, ...]]:
 
 
 @pytest.fixture(autouse=True)
-def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+def beside_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test run in a folder with a params.yaml that no team changes."""
+    shutil.copy(ROOT / "tests/defaults.yaml", tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
 
 
 def test_values_separated_by_commas_make_a_grid() -> None:
