@@ -54,8 +54,9 @@ def sweep(options: argparse.Namespace) -> None:
                     failed[trial] = problem
                 else:
                     results |= fetch_metrics(source, [trial])
-                    accuracy, name = max((results[t]["accuracy"], t.name) for t in results)
-                    bar.set_postfix_str(f"best {accuracy:.4f}, {name}", refresh=False)
+                    best = max(results, key=lambda t: results[t]["validation"]["accuracy"])
+                    accuracy = results[best]["validation"]["accuracy"]
+                    bar.set_postfix_str(f"best {accuracy:.4f}, {best.name}", refresh=False)
                 bar.update()
     if results:
         print(table(results))

@@ -12,7 +12,7 @@ from stages.common.paths import METRICS
 from sweep.node import Source, Trial, call
 from tools import check_remote
 
-Metrics = dict[str, float]
+Metrics = dict[str, dict[str, float]]  # metrics.json: validation and test figures
 
 
 def find_source() -> Source:
@@ -45,13 +45,13 @@ def find_source() -> Source:
 
 
 def fetch_metrics(source: Source, trials: Iterable[Trial]) -> dict[Trial, Metrics]:
-    """Return the test metrics of those trials that are published, all in one `git fetch`."""
+    """Return the metrics of those trials that are published, all in one `git fetch`."""
     listed = call("git", "ls-remote", "origin", source.reference("*")).split()
     commits = dict(zip(listed[1::2], listed[::2], strict=True))
     found = {t: ref for t in trials if (ref := source.reference(t.name)) in commits}
     if found:
         call("git", "fetch", "--quiet", "origin", *found.values())
     return {
-        trial: json.loads(call("git", "show", f"{commits[reference]}:{METRICS}"))["test"]
+        trial: json.loads(call("git", "show", f"{commits[reference]}:{METRICS}"))
         for trial, reference in found.items()
     }

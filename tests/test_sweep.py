@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from statistics import mean, stdev
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,12 +24,11 @@ from ray import cloudpickle, exceptions
 
 from stages.common.errors import InputError
 from sweep import __main__ as sweep
-from sweep import cluster, grid, node, origin
+from sweep import cluster, grid, node, origin, results
 from sweep.node import Source, Trial
 from tests.builders import ROOT
-from tests.project import Project
-from tests.remotes import LOOPBACK, Clone
-from tests.test_remotes import share
+from tests.project import Clone, Project, share
+from tests.remotes import LOOPBACK
 
 COMMIT = "c" * 40
 SOURCE = Source("nowhere", COMMIT, ("Tester", "tester@example.org"), {})
@@ -44,8 +44,10 @@ def overrides(*arguments: str) -> list[tuple[str, ...]]:
 
 
 @pytest.fixture(autouse=True)
-def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+def beside_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test run in a folder with a params.yaml that no team changes."""
+    shutil.copy(ROOT / "tests/defaults.yaml", tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
 
 
 def test_values_separated_by_commas_make_a_grid() -> None:
@@ -259,6 +261,82 @@ def test_an_interrupt_is_not_held_up_by_a_command_that_is_already_gone(
         node.call("sleep", "0.1")
 
 
+def measured(validation: float, test: float, images: int = 30) -> origin.Metrics:
+    """Return the metrics of a run with these accuracies."""
+    return {
+        "validation": {"loss": 0.25, "accuracy": validation, "images": images},
+        "test": {"loss": 0.5, "accuracy": test, "errors": 1},
+    }
+
+
+def tabulated(*runs: tuple[str, origin.Metrics]) -> list[list[str]]:
+    """Return the lines of each part of the table of these overrides and metrics."""
+    trials = [
+        (Trial(f"sweep-{i}", tuple(overrides.split()), 1), metrics)
+        for i, (overrides, metrics) in enumerate(runs)
+    ]
+    parts = results.table(dict(trials)).split("\n\n")
+    return [[" ".join(line.split()) for line in part.splitlines()] for part in parts]
+
+
+def test_the_table_is_sorted_by_validation_accuracy_and_shows_the_test_figures_last() -> None:
+    a, b, c = (f"model.dropout={d}" for d in (0.1, 0.2, 0.3))
+    runs = (a, measured(0.97, 0.99)), (b, measured(0.98, 0.96)), (c, measured(0.9, 0.95))
+    figures = "validation.accuracy validation.loss test.accuracy test.loss"
+    assert tabulated(*runs) == [
+        [
+            f"experiment model.dropout {figures}",
+            "sweep-1 0.2 0.98000 0.25000 0.96000 0.50000",
+            "sweep-0 0.1 0.97000 0.25000 0.99000 0.50000",
+            "sweep-2 0.3 0.90000 0.25000 0.95000 0.50000",
+        ]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "images", "warned"),
+    [
+        (("train.validation_split=0.1", "train.validation_split=0.2"), (30, 60), True),
+        (("prepare.dataset=mnist", "prepare.dataset=fashion"), (30, 30), True),
+        (("prepare.dataset=mnist", "prepare.dataset=small"), (30, 20), True),
+        (("train.epochs=1", "train.epochs=2"), (30, 30), False),
+    ],
+)
+def test_a_table_of_different_validation_images_has_a_warning(
+    overrides: tuple[str, str], images: tuple[int, int], warned: bool
+) -> None:
+    metrics = [measured(0.9, 0.9, n) for n in images]
+    _, *rest = tabulated(*zip(overrides, metrics, strict=True))
+    warning = "Warning: not comparable, because they validated on different images"
+    assert rest == ([[warning]] if warned else [])
+
+
+def test_seeds_are_repetitions_of_each_combination_of_the_other_values() -> None:
+    accuracies = {"0.1": [0.97, 0.99, 0.98], "0.2": [0.985, 0.995, 0.99]}
+    runs = [
+        (f"seed={seed} model.dropout={dropout}", measured(accuracy, accuracy - 0.01 * seed))
+        for dropout, repeated in accuracies.items()
+        for seed, accuracy in enumerate(repeated, start=1)
+    ]
+    trials, (header, *rows) = tabulated(*runs)
+    assert len(trials) == 7
+    figures = "validation mean validation std validation worst test mean test std test worst"
+    assert header == f"model.dropout n {figures}"
+    assert [row.split()[:2] for row in rows] == [["0.2", "3"], ["0.1", "3"]]
+    for dropout, _, *row in map(str.split, rows):
+        validation = accuracies[dropout]
+        test = [accuracy - 0.01 * seed for seed, accuracy in enumerate(validation, start=1)]
+        expected = [f(x) for x in (validation, test) for f in (mean, stdev, min)]
+        assert [float(value) for value in row] == pytest.approx(expected, abs=1e-5)
+
+
+def test_where_only_the_seed_differs_one_row_is_left() -> None:
+    runs = [(f"++seed={seed}", measured(0.9 + seed / 100, 0.9)) for seed in (1, 2)]
+    _, (header, row) = tabulated(*runs)
+    assert header.startswith("n validation mean")
+    assert row.startswith("2 0.91500")
+
+
 class Origin:
     """A commit in a clone of its own, and experiments with it in the bare repository behind it."""
 
@@ -302,9 +380,9 @@ def test_the_results_of_all_published_trials_take_one_fetch(
     published: Origin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trials = [Trial(f"sweep-{i}", (f"seed={i}",), 1) for i in range(4)]
-    expected = {trial: {"accuracy": 0.9 + i / 100} for i, trial in enumerate(trials[:3])}
-    for trial, test in expected.items():
-        published.publish(trial, {"test": test})
+    expected = {trial: measured(0.9 + i / 100, 0.8) for i, trial in enumerate(trials[:3])}
+    for trial, metrics in expected.items():
+        published.publish(trial, metrics)
     shutil.rmtree(published.clone)
     published.git("clone", "--quiet", "origin.git", "clone", cwd=published.clone.parent)
     monkeypatch.chdir(published.clone)
@@ -626,9 +704,11 @@ def test_a_cluster_that_loses_a_node_ends_a_sweep_whose_trials_are_ordinary_expe
     third.run("dvc", "exp", "pull", "origin", *sizes)
     shown = list(csv.DictReader(third.run("dvc", "exp", "show", "--csv").stdout.splitlines()))
     experiments = {row["Experiment"]: row for row in shown if row["Experiment"]}
-    for name, size, accuracy, _ in rows:
-        assert experiments[name]["train.batch_size"] == size
-        assert float(experiments[name]["test.accuracy"]) == pytest.approx(float(accuracy), abs=1e-4)
+    for name, size, *figures in rows:
+        experiment = experiments[name]
+        assert experiment["train.batch_size"] == size
+        expected = [float(experiment[key]) for key in results.FIGURES]
+        assert [float(figure) for figure in figures] == pytest.approx(expected, abs=1e-5)
     best = rows[0][0]
     third.run("dvc", "exp", "apply", best)
     applied = yaml.safe_load((third.root / "params.yaml").read_text())
