@@ -26,14 +26,14 @@ class Measured(NamedTuple):
 
 
 @contextmanager
-def clone() -> Iterator[Path]:
+def fresh_clone() -> Iterator[Path]:
     """Yield a fresh clone of HEAD, with a DVC cache of its own."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["git", "clone", "--quiet", ".", folder], check=True)  # noqa: S603, S607
         yield Path(folder)
 
 
-def sample(process: subprocess.Popen[str], samples: list[tuple[str, float, float]]) -> None:
+def sample_memory(process: subprocess.Popen[str], samples: list[tuple[str, float, float]]) -> None:
     """Note each module's private and resident memory, in `process` and below, 20 times a second.
 
     Private memory is what is not shared with files or processes: memory-mapped arrays don't count.
@@ -50,14 +50,14 @@ def sample(process: subprocess.Popen[str], samples: list[tuple[str, float, float
         time.sleep(0.05)
 
 
-def measure(folder: Path, *command: str) -> Measured:
+def measure_run(folder: Path, *command: str) -> Measured:
     """Run `command` in `folder` to its end; epochs are timed by the lines that Keras prints."""
     samples: list[tuple[str, float, float]] = []
     printed = [(time.perf_counter(), "")]
     process = subprocess.Popen(  # noqa: S603
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    sampler = Thread(target=sample, args=(process, samples))
+    sampler = Thread(target=sample_memory, args=(process, samples))
     sampler.start()
     printed += ((time.perf_counter(), line) for line in process.stdout or ())
     if process.wait():

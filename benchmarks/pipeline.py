@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.measuring import Measured, clone, measure
+from benchmarks.measuring import Measured, fresh_clone, measure_run
 
 ROUNDS = 2
 SCALES = (1, 2, 4, 8)
@@ -46,20 +46,20 @@ def change(folder: Path, old: str, new: str) -> None:
 def run_round() -> Iterator[tuple[str, Measured]]:
     """Run the script, the pipeline, both after a change, and the quick commands, in a clone."""
     script = (*MODULE, "benchmarks.baseline")
-    with clone() as folder:
-        yield "script", measure(folder, *script, "10")
-        yield "cold", measure(folder, *REPRO)
+    with fresh_clone() as folder:
+        yield "script", measure_run(folder, *script, "10")
+        yield "cold", measure_run(folder, *REPRO)
         change(folder, "dpi: 100", "dpi: 120")
-        yield "dpi", measure(folder, *REPRO)
+        yield "dpi", measure_run(folder, *REPRO)
         change(folder, "epochs: 10", "epochs: 1")
-        yield "short script", measure(folder, *script, "1")
-        yield "short", measure(folder, *REPRO)
+        yield "short script", measure_run(folder, *script, "1")
+        yield "short", measure_run(folder, *REPRO)
         for name, command in QUICK:
-            yield name, measure(folder, *command)
+            yield name, measure_run(folder, *command)
 
 
-def compare(runs: list[tuple[str, Measured]]) -> str:
-    """Return a table of what a run, and a run after one change, costs against a reference."""
+def compare_costs(runs: list[tuple[str, Measured]]) -> str:
+    """Return a table of what runs cost; the reference is the script, or what the row names."""
     names, measured = zip(*runs, strict=True)
     table = pd.DataFrame(measured, names)
     seconds = table["seconds"].groupby(level=0).median()
@@ -71,28 +71,29 @@ def compare(runs: list[tuple[str, Measured]]) -> str:
         (f"peak {kind} memory, {module} (MB)", peaks[kind]["benchmarks.baseline"], peak)
         for (kind, module), peak in peaks.filter(like="stages.", axis=0).unstack().items()
     ]
-    costs = pd.DataFrame(rows, columns=["", "one script", "pipeline"])
-    costs["ratio"] = costs["pipeline"] / costs["one script"]
+    costs = pd.DataFrame(rows, columns=["", "reference", "pipeline"])
+    costs["ratio"] = costs["pipeline"] / costs["reference"]
     return str(costs.to_markdown(index=False, floatfmt=("", ".1f", ".1f", ".2f")))
 
 
-def grow() -> str:
+def grow_data() -> str:
     """Return a table of how an epoch and the memory of train grow with the data, which is tiled."""
     rows = []
-    with clone() as folder:
+    with fresh_clone() as folder:
         change(folder, "epochs: 10", "epochs: 1")
-        measure(folder, *MODULE, "stages.prepare")
+        measure_run(folder, *MODULE, "stages.prepare")
         arrays = {path: np.load(path) for path in folder.glob("data/prepared/*_train.npy")}
         for scale in SCALES:
             for path, array in arrays.items():
                 np.save(path, np.concatenate([array] * scale))
-            run = measure(folder, *MODULE, "stages.train")
+            run = measure_run(folder, *MODULE, "stages.train")
             rows.append((scale * len(array), run.epochs[0], *run.memory.loc["stages.train"]))
     columns = ["images", "one epoch (s)", "private memory (MB)", "resident memory (MB)"]
     table = pd.DataFrame(rows, columns=columns)
-    return str(table.to_markdown(index=False, intfmt=",", floatfmt=("", ".1f", ".0f", ".0f")))
+    return str(table.to_markdown(index=False, floatfmt=(",.0f", ".1f", ".0f", ".0f")))
 
 
 if __name__ == "__main__":
-    print(compare([run for _ in range(ROUNDS) for run in run_round()]), flush=True)
-    print(grow())
+    runs = [run for _ in range(ROUNDS) for run in run_round()]
+    print(compare_costs(runs), end="\n\n", flush=True)
+    print(grow_data())

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.measuring import clone, measure
+from benchmarks.measuring import fresh_clone, measure_run
 
 
-def tabulate(runs: pd.DataFrame) -> str:
+def compare_recipes(runs: pd.DataFrame) -> str:
     """Return a row for each recipe: accuracy over the seeds, seconds of `fit`, and their ratio."""
     recipes = runs.groupby("recipe", sort=False)
     table = recipes["accuracy"].agg(mean="mean", std="std", worst="min")
@@ -24,12 +24,12 @@ if __name__ == "__main__":
     options: dict[str, list[str]] = {"default": []}
     options |= {path.name: path.read_text().split() for path in sorted(Path("recipes").iterdir())}
     runs = []
-    with clone() as folder:
+    with fresh_clone() as folder:
         for seed in range(1, 6):
             for name in options:
-                measure(folder, "git", "reset", "--quiet", "--hard")
-                run = measure(folder, "dvc", "exp", "run", *options[name], "-S", f"seed={seed}")
+                measure_run(folder, "git", "reset", "--quiet", "--hard")
+                run = measure_run(folder, "dvc", "exp", "run", *options[name], "-S", f"seed={seed}")
                 test = json.loads((folder / "reports/metrics.json").read_text())["test"]
                 runs.append({"recipe": name, "seed": seed, "seconds": sum(run.epochs)} | test)
                 print(*runs[-1].values(), flush=True)
-    print(tabulate(pd.DataFrame(runs)))
+    print(compare_recipes(pd.DataFrame(runs)))

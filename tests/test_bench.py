@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from benchmarks import pipeline
-from benchmarks.measuring import Measured, measure
+from benchmarks.measuring import Measured, measure_run
 
 PROGRAM = """
 import mmap, time
@@ -29,7 +29,7 @@ time.sleep(0.5)
 def run_program(folder: Path) -> Measured:
     (folder / "program.py").write_text(PROGRAM)
     (folder / "mapped").write_bytes(bytes(40_000_000))
-    return measure(folder, sys.executable, "-m", "program")
+    return measure_run(folder, sys.executable, "-m", "program")
 
 
 def test_seconds_epochs_and_memory_are_those_of_the_program(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_where_private_memory_is_not_told_the_rest_is_measured(
 
 def test_a_program_that_fails_ends_the_benchmark_with_what_it_printed(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="no such thing"):
-        measure(tmp_path, sys.executable, "-c", "raise SystemExit('no such thing')")
+        measure_run(tmp_path, sys.executable, "-c", "raise SystemExit('no such thing')")
 
 
 def test_the_table_has_medians_of_seconds_and_epochs_and_peaks_of_memory() -> None:
@@ -73,7 +73,7 @@ def test_the_table_has_medians_of_seconds_and_epochs_and_peaks_of_memory() -> No
     ]
     others = {name for _, *pair in pipeline.ROWS for name in pair} - {"script", "cold"}
     runs += [(name, Measured(1.0, [], memory(stages_train=200.0))) for name in others]
-    table = pipeline.compare(runs)
+    table = pipeline.compare_costs(runs)
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
     assert rows[0] == ["fit, one epoch (s)", "10.5", "5.5", "0.52"]
     assert rows[1] == ["everything, cold (s)", "102.0", "51.0", "0.50"]

@@ -37,7 +37,7 @@ def test_the_table_gives_mean_spread_worst_and_time_against_the_first() -> None:
         ],
         columns=["recipe", "seed", "accuracy", "loss", "seconds"],
     )
-    rows = [line.replace(" ", "") for line in recipes.tabulate(runs).splitlines()]
+    rows = [line.replace(" ", "") for line in recipes.compare_recipes(runs).splitlines()]
     assert rows[0] == "|recipe|mean|std|worst|fit(s)|vs.default|"
     assert rows[2:] == [
         "|default|98.500%|0.707%|98.00%|105|1.00|",

@@ -10,7 +10,7 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,17 +37,9 @@ def path_for(settings: object, inputs: Iterable[Path]) -> Path:
     return CHECKPOINTS / f"{digest.hexdigest()[:32]}.checkpoint"
 
 
-def lock(stream: IO[str], checkpoint: Path, wait: bool) -> bool:
-    """Lock `checkpoint` for this process, until `stream` is closed; return if that was possible.
-
-    Each checkpoint has a byte of its own of the file that `stream` is, far beyond its end.
-    """
-    try:
-        flags = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
-        fcntl.lockf(stream, flags, 1, int(checkpoint.stem[:15], 16))
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
+def lock(stream: IO[str], checkpoint: Path, flags: int = 0) -> None:
+    """Lock `checkpoint` until `stream` is closed: a byte of its own, far beyond the file's end."""
+    fcntl.lockf(stream, fcntl.LOCK_EX | flags, 1, int(checkpoint.stem[:15], 16))
 
 
 @contextmanager
@@ -59,14 +51,17 @@ def exclusive(checkpoint: Path) -> Iterator[None]:
     """
     CHECKPOINTS.mkdir(exist_ok=True)
     with (CHECKPOINTS / "lock").open("w") as stream:
-        if not lock(stream, checkpoint, wait=False):
+        try:
+            lock(stream, checkpoint, fcntl.LOCK_NB)
+        except OSError:
             print("Waiting for the same training, which still runs in this folder", flush=True)
-            lock(stream, checkpoint, wait=True)
+            lock(stream, checkpoint)
         others = [path for path in CHECKPOINTS.glob("*.checkpoint") if path != checkpoint]
         for old in sorted(others, key=lambda path: -path.stat().st_mtime)[KEPT:]:
-            if lock(stream, old, wait=False):
+            with suppress(OSError):  # while it is trained, it stays
+                lock(stream, old, fcntl.LOCK_NB)
                 old.unlink()
-                print(f"{old}: dropped, the oldest of {KEPT + 1} interrupted trainings", flush=True)
+                print(f"{old}: dropped, as {KEPT} newer trainings are interrupted", flush=True)
         yield
         checkpoint.unlink(missing_ok=True)
 
