@@ -22,19 +22,18 @@ from stages.common.errors import InputError, in_one_line
 from stages.common.paths import CLASSES, MODEL
 from stages.prepare import idx
 from tests.builders import MNIST, ROOT
-from tests.project import Project
 
 DIGITS = idx.read(MNIST / "t10k-images-idx3-ubyte.gz", 3)[:3]
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "née"]
 
 
 @pytest.fixture(scope="module")
-def trained(reproduced_once: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(prepared_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model, its classes' names, three pictures and a text file."""
     root = tmp_path_factory.mktemp("predict")
     for path in MODEL, CLASSES:
         (root / path).parent.mkdir(parents=True)
-        shutil.copy(reproduced_once.root / path, root / path)
+        shutil.copy(prepared_once / path, root / path)
     (root / CLASSES).unlink()
     (root / CLASSES).write_text("\n".join(NAMES), encoding="utf-8")
     for i, digit in enumerate(DIGITS):
