@@ -141,15 +141,9 @@ RAW: dict[str, tuple[Change, str]] = {
         labels(LABELS, lambda y: np.where(y == 4, 3, y)),
         "[0, 1, 2, 3, 5, 6, 7, 8, 9]",
     ),
-    "classes from 1": (
-        labels(LABELS, lambda y: y + 1),
-        "training labels are [1, 2, 3",
-    ),
+    "classes from 1": (labels(LABELS, lambda y: y + 1), "training labels are [1, 2, 3"),
     "unknown test class": (labels(TEST_LABELS, lambda y: y + 1), "a test label is 10"),
-    "single class": (
-        labels(LABELS, lambda y: y * 0),
-        "labels are [0]; expected each class",
-    ),
+    "single class": (labels(LABELS, lambda y: y * 0), "labels are [0]; expected each class"),
     "no images": (no_images, f"{IMAGES}: no images"),
     "images without pixels": (
         lambda: write_idx(Path(IMAGES), np.zeros((300, 0, 28))),
@@ -233,16 +227,8 @@ def drop(key: str) -> Callable[[dict[str, Any]], object]:
 
 # Stage, change, what its line says.
 PARAMS: dict[str, tuple[str, Callable[[dict[str, Any]], object], str]] = {
-    "unknown section": (
-        "prepare",
-        put("trian", {}),
-        "trian, visualize; expected seed",
-    ),
-    "missing section": (
-        "prepare",
-        drop("visualize"),
-        "prepare, seed, train; expected seed",
-    ),
+    "unknown section": ("prepare", put("trian", {}), "trian, visualize; expected seed"),
+    "missing section": ("prepare", drop("visualize"), "prepare, seed, train; expected seed"),
     "section as number": ("train", put("train", 3), "train: found 3; expected the keys epochs"),
     "section as nothing": ("train", put("train", None), "train: found None"),
     "unknown key": ("train", put("train.epoch", 3), "train.epoch: unknown key; expected epochs"),

@@ -2,20 +2,16 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 
-from stages.backend import runtime
-from stages.common import errors
-from stages.common.paths import CHECKPOINTS
-from stages.train import checkpoint
 from tests.conftest import MakeOnce
 from tests.project import Project, duplicate, trainings
 
@@ -165,6 +161,26 @@ def test_a_stage_killed_while_it_writes_leaves_nothing_that_looks_whole(
     assert not list(reproduced.root.rglob(".partial-*"))
 
 
+def test_an_interrupted_training_is_resumed_even_after_another_one(reproduced: Project) -> None:
+    before = reproduced.outputs()
+    model = reproduced.root / "models/model.keras"
+    content = model.read_bytes()
+    for name, seed in ("b", 1), ("a", 42):
+        reproduced.set("seed", seed)
+        shutil.copy(reproduced.root / "params.yaml", reproduced.root.parent / f"{name}.yaml")
+    (killed, _), (_, other), (_, resumed) = trainings(
+        reproduced, "between epochs@../a.yaml", "whole@../b.yaml", "whole@../a.yaml"
+    )
+    assert killed == -signal.SIGKILL
+    assert "Resuming" not in other
+    assert "Resuming after epoch 1 of 2" in resumed
+    assert "Epoch 1/2" not in resumed
+    assert "Epoch 2/2" in resumed
+    assert model.read_bytes() == content
+    assert reproduced.repro() == []
+    assert reproduced.outputs() == before
+
+
 def test_the_next_repro_waits_for_a_training_that_outlived_its_own(reproduced: Project) -> None:
     """SIGKILL to dvc alone orphans the training it started."""
     before = reproduced.outputs()
@@ -196,62 +212,6 @@ def test_the_next_repro_waits_for_a_training_that_outlived_its_own(reproduced: P
     assert waited
     assert (process.wait(60), second.wait(60)) == (0, 0)
     assert reproduced.outputs() == before
-
-
-@pytest.fixture
-def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, runtime.keras.Model]:
-    """A model and its checkpoint after one epoch."""
-    monkeypatch.chdir(tmp_path)
-    keras = runtime.keras
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dense(2)])
-    model.compile("adam", "mse")
-    model.fit(np.ones((8, 4)), np.ones((8, 2)), verbose=0)
-    path = CHECKPOINTS / "a.checkpoint"
-    checkpoint.save(path, model, [[1.0, 2.0, 3.0, 4.0]])
-    return path, model
-
-
-def state(model: runtime.keras.Model) -> list[np.ndarray]:
-    return [variable.numpy().copy() for variable in checkpoint.variables(model)]
-
-
-def test_a_checkpoint_holds_weights_optimizer_and_history(
-    saved: tuple[Path, runtime.keras.Model],
-) -> None:
-    path, model = saved
-    before = state(model)
-    model.fit(np.ones((8, 4)), np.ones((8, 2)), verbose=0)
-    assert any((a != b).any() for a, b in zip(before, state(model), strict=True))
-    assert checkpoint.restore(path, model) == [[1.0, 2.0, 3.0, 4.0]]
-    for a, b in zip(before, state(model), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_a_damaged_checkpoint_is_noticed_wherever_the_damage_is(
-    saved: tuple[Path, runtime.keras.Model], capsys: pytest.CaptureFixture[str]
-) -> None:
-    path, model = saved
-    content = path.read_bytes()
-    before = state(model)
-    damaged = [content[:n] for n in range(0, len(content), 97)]
-    damaged += [
-        content[:n] + bytes([content[n] ^ 0x10]) + content[n + 1 :]
-        for n in range(0, len(content), 7)
-    ]
-    for bad in damaged:
-        path.write_bytes(bad)
-        assert checkpoint.restore(path, model) == []
-        assert "damaged; kept as" in capsys.readouterr().err
-        assert (CHECKPOINTS / "damaged").read_bytes() == bad
-        for a, b in zip(before, state(model), strict=True):
-            np.testing.assert_array_equal(a, b)
-
-
-def test_a_failed_training_keeps_its_checkpoint(saved: tuple[Path, runtime.keras.Model]) -> None:
-    path, _ = saved
-    with pytest.raises(errors.InputError), checkpoint.exclusive(path):
-        raise errors.InputError
-    assert path.exists()
 
 
 def test_a_diverged_training_stops_and_saves_no_model(reproduced: Project) -> None:

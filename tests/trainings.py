@@ -1,13 +1,14 @@
 """Train in the current folder again and again, some of the trainings killed on the way.
 
-A program; each argument is a training: `whole`, or the point at which it kills itself. Each is a
-fork of this process, which imports TensorFlow once for all of them. Prints a JSON list of exit
-codes and of what each training printed. With the option `--two-devices`, two virtual devices of
-the CPU stand for two GPUs.
+A program; each argument is a training: `whole`, or the point at which it kills itself. After an @,
+it may name a file that becomes params.yaml before. Each training is a fork of this process, which
+imports TensorFlow once for all of them. Prints a JSON list of exit codes and of what each training
+printed. With the option `--two-devices`, two virtual devices of the CPU stand for two GPUs.
 """
 
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -92,8 +93,11 @@ def run(point: str) -> int:
     return 0
 
 
-def fork(point: str) -> tuple[int, str]:
+def fork(training: str) -> tuple[int, str]:
     """Run a training in a process of its own; return its exit code and what it printed."""
+    point, _, parameters = training.partition("@")
+    if parameters:
+        shutil.copy(parameters, "params.yaml")
     with tempfile.TemporaryFile("w+") as printed:
         child = os.fork()
         if not child:
