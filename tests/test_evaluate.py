@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.backend.runtime import keras
-from stages.evaluate import measures
+from stages.evaluate import scores
 from stages.train import model
 from tests.builders import SHAPE, model_params
 
@@ -17,7 +17,7 @@ PROBABILITIES = np.array(
 
 
 def test_metrics_are_those_computed_by_hand() -> None:
-    metrics = measures.measure(PROBABILITIES, LABELS)
+    metrics = scores.measure(PROBABILITIES, LABELS)
     by_hand = -(math.log(0.5) + math.log(0.25) + math.log(0.8) + math.log(0.6)) / 4
     assert metrics["loss"] == pytest.approx(by_hand, rel=1e-6)
     assert metrics["accuracy"] == 0.75
@@ -35,13 +35,13 @@ def test_loss_and_accuracy_are_what_keras_evaluates() -> None:
     images = random.random((50, *SHAPE), np.float32)
     labels = random.integers(10, size=50)
     loss, accuracy = network.evaluate(images, labels, verbose=0)
-    metrics = measures.measure(network.predict(images, verbose=0), labels)
+    metrics = scores.measure(network.predict(images, verbose=0), labels)
     assert metrics["loss"] == pytest.approx(loss, rel=1e-5)
     assert metrics["accuracy"] == pytest.approx(accuracy)
 
 
 def test_predictions_hold_label_guess_and_confidence() -> None:
-    assert measures.tabulate(PROBABILITIES, LABELS).to_csv(index=False).splitlines() == [
+    assert scores.tabulate(PROBABILITIES, LABELS).to_csv(index=False).splitlines() == [
         "index,actual,predicted,confidence",
         "0,0,0,0.5",
         "1,0,1,0.5",
@@ -55,6 +55,6 @@ def test_kernels_are_found_wherever_the_first_convolution_stands() -> None:
     network = keras.Sequential(
         [keras.Input(SHAPE), layers.Rescaling(2.0), layers.Conv2D(5, 3), layers.Conv2D(7, 2)]
     )
-    kernels = measures.first_kernels(network)
+    kernels = scores.first_kernels(network)
     assert kernels.shape == (3, 3, 1, 5)
     np.testing.assert_array_equal(kernels, network.layers[1].get_weights()[0])

@@ -10,8 +10,7 @@ from stages.common import params, paths
 from stages.common.errors import run_stage
 from stages.common.files import write_array, write_table, write_text
 from stages.common.holdout import first_held_out
-from stages.evaluate.measures import first_kernels, measure, tabulate
-from stages.evaluate.scores import calibrate, score_classes
+from stages.evaluate import scores
 
 # One thread costs a second more than two, and the bytes do not depend on the machine's cores.
 THREADS = 1
@@ -27,7 +26,7 @@ def main() -> None:
     model = archive.load(paths.MODEL)
 
     probabilities = model.predict(images, batch_size=1000, verbose=0)
-    predictions = tabulate(probabilities, labels)
+    predictions = scores.tabulate(probabilities, labels)
     correct = predictions["actual"] == predictions["predicted"]
     metrics = {
         "validation": {
@@ -35,7 +34,7 @@ def main() -> None:
             "accuracy": last_epoch["val_accuracy"],
             "images": training_images - first_held_out(training_images, validation_split),
         },
-        "test": measure(probabilities, labels),
+        "test": scores.measure(probabilities, labels),
     }
     print(f"Validation accuracy: {metrics['validation']['accuracy']:.2%}")
     print(f"Test accuracy:       {metrics['test']['accuracy']:.2%}")
@@ -45,9 +44,9 @@ def main() -> None:
     write_table(paths.MISTAKES, predictions.loc[~correct, ["index", "actual", "predicted"]])
     write_array(paths.PROBABILITIES, probabilities)
     write_table(paths.PREDICTIONS, predictions)
-    write_table(paths.CLASS_SCORES, score_classes(predictions, probabilities.shape[1]))
-    write_table(paths.CALIBRATION, calibrate(predictions["confidence"], correct))
-    write_array(paths.KERNELS, first_kernels(model))
+    write_table(paths.CLASS_SCORES, scores.score_classes(predictions, probabilities.shape[1]))
+    write_table(paths.CALIBRATION, scores.calibrate(predictions["confidence"], correct))
+    write_array(paths.KERNELS, scores.first_kernels(model))
 
 
 if __name__ == "__main__":
