@@ -23,7 +23,7 @@ from stages.visualize.schema import VisualizeParams
 from sweep.node import Trial
 
 
-class Parameters(params.Document):
+class Parameters(params.Section):
     seed: params.Seed
     prepare: PrepareParams
     model: ModelParams
