@@ -174,8 +174,8 @@ def ended(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
         ("--cpus", "0", "at least 1"),
         ("--gpus", "-1", "at least 0"),
         ("--gpus", "nan", "at least 0"),
-        ("--gpus", "inf", "a part of one GPU or a whole number"),
-        ("--gpus", "1.5", "a part of one GPU or a whole number"),
+        ("--gpus", "inf", "a fraction of one or a whole number"),
+        ("--gpus", "1.5", "a fraction of one or a whole number"),
     ],
 )
 def test_a_number_out_of_range_is_refused(
@@ -480,7 +480,7 @@ def test_a_remote_that_lacks_outputs_or_cannot_be_asked_is_refused(
     head.run(*modify, "ssh://127.0.0.1:1/x")
     assert "The remote can't be asked: " in refusal(head, monkeypatch)
     head.run(*modify, str(head.root.parent / "empty"))
-    others = len(head.outputs()) - 2  # one is named, and metrics.json is in git
+    others = len(head.outputs()) - 3  # one is named; metrics.json and mistakes.csv are in git
     said = f"lacks data/prepared/classes.txt and {others} more: dvc push"
     assert said in refusal(head, monkeypatch)
     head.run("dvc", "config", "--local", "core.remote", "")
