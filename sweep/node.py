@@ -1,22 +1,23 @@
 """What a node does for a sweep: check that it can work, and run a trial in a clone of its own.
 
-The code travels with the task: a node needs the environment, and no checkout of the project.
+This module travels with each task: a node needs the environment, but no checkout of the project.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import psutil
 from dvc.config import Config
 from dvc.repo import Repo
+from dvc.repo.experiments.refs import ExpRefInfo
 
 # What git and DVC say after the line with the reason.
 NOISE = (
@@ -24,6 +25,7 @@ NOISE = (
     "fatal: Could not read from remote repository.",
     "Please make sure you have the correct access rights",
     "and the repository exists.",
+    "Stopping at filesystem boundary",
 )
 
 
@@ -36,9 +38,9 @@ class Source:
     user: tuple[str, str]  # name and e-mail address, for the experiments' commits
     dvc: dict[str, Any]  # the sections core and remote of DVC's configuration
 
-    def reference(self, name: str = "*") -> str:
-        """Return where DVC keeps an experiment of this commit in git, or a pattern for all."""
-        return f"refs/exps/{self.commit[:2]}/{self.commit[2:]}/{name}"
+    def reference(self, name: str) -> str:
+        """Return where Git keeps the experiment with this name."""
+        return str(ExpRefInfo(self.commit, name))
 
 
 @dataclass(frozen=True)
@@ -48,31 +50,27 @@ class Trial:
     cpus: int
 
 
-def run(*command: str, cwd: Path | None = None) -> str:
-    """Return what a command prints; raise CalledProcessError if it fails."""
-    environment = Path(sys.executable).parent  # with `python` and `dvc`
-    env = os.environ | {
-        "PATH": f"{environment}{os.pathsep}{os.environ['PATH']}",
-        "GIT_TERMINAL_PROMPT": "0",  # nobody is there to type a password
-    }
-    env.pop("OMP_NUM_THREADS", None)  # Ray's; the pipeline pins its threads itself
-    with subprocess.Popen(  # noqa: S603
-        command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        while process.returncode is None:
-            try:
-                # Ray's cancel interrupts Python, not a system call that waits.
-                printed, errors = process.communicate(timeout=1)
-            except subprocess.TimeoutExpired:
-                pass
-            except BaseException:
-                for child in psutil.Process(process.pid).children(recursive=True):
-                    child.kill()
-                process.kill()
-                raise
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command, printed, errors)
-    return printed.strip()
+def call(*command: str, cwd: Path | None = None) -> str:
+    """Return what a command prints; raise ChildProcessError with the reason if it fails."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # of `python` and `dvc`
+    env = os.environ | {"PATH": path, "GIT_TERMINAL_PROMPT": "0"}  # nobody can type a password
+    # Not pipes: ssh may leave a process in the background (ControlPersist) that keeps them open.
+    with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(  # noqa: S603
+            command, cwd=cwd, env=env, stdout=printed, stderr=errors, start_new_session=True
+        )
+        try:
+            while process.poll() is None:
+                time.sleep(0.02)  # Ray's cancel interrupts Python, but no system call that waits
+        except BaseException:
+            with suppress(OSError):  # it has just ended
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+        printed.seek(0)
+        errors.seek(0)
+        if process.returncode:
+            raise ChildProcessError(last_error(errors.read()))
+        return printed.read().strip()
 
 
 def last_error(stderr: str) -> str:
@@ -81,20 +79,15 @@ def last_error(stderr: str) -> str:
     return next((line for line in reversed(lines) if not line.startswith(NOISE)), lines[-1])
 
 
-def versions() -> dict[str, str]:
-    """Return the versions that decide most about a trial's bytes."""
-    return {name: version(name) for name in ("dvc", "keras", "numpy", "tensorflow")}
-
-
 @contextmanager
-def clone(source: Source) -> Iterator[Path]:
+def cloned(source: Source) -> Iterator[Path]:
     """Yield a temporary clone of the commit that has the sweep's DVC remote and git user."""
     with tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True) as folder:
         root = Path(folder, "clone")
         name, email = source.user
         user = f"--config=user.name={name}", f"--config=user.email={email}"
-        run("git", "clone", "--quiet", *user, source.url, str(root))
-        run("git", "checkout", "--quiet", "--detach", source.commit, cwd=root)
+        call("git", "clone", "--quiet", *user, source.url, str(root))
+        call("git", "checkout", "--quiet", "--detach", source.commit, cwd=root)
         with Config(str(root / ".dvc")).edit("local") as local:
             local.update(source.dvc)
             # Elsewhere DVC would keep an index of every clone there ever was.
@@ -102,42 +95,29 @@ def clone(source: Source) -> Iterator[Path]:
         yield root
 
 
-def check(source: Source, probe: str, expected: Mapping[str, str]) -> str:
-    """Clone, and try to write to both remotes; return what is wrong, if anything is.
+def probe(source: Source, id_: str) -> None:
+    """Clone, and write to both remotes; raise an error with the reason if that fails.
 
-    Leaves an empty object `probe` in the DVC remote, for the head to see and to remove.
+    Leaves an empty object `probe-ID` in the DVC remote, for the head to see and to remove.
     """
-    try:
-        if versions() != expected:
-            return f"it has {versions()}; expected {expected}"
-        with clone(source) as root, Repo(root) as repo:
-            reference = source.reference(probe)
-            run("git", "push", "--quiet", "--dry-run", "origin", f"HEAD:{reference}", cwd=root)
-            storage = repo.cloud.get_remote_odb()
-            storage.fs.makedirs(storage.path)
-            storage.fs.pipe_file(storage.fs.join(storage.path, probe), b"")
-    except subprocess.CalledProcessError as error:
-        return last_error(error.stderr)
-    except Exception as error:  # each kind of remote has its own
-        return str(error)
-    return ""
+    with cloned(source) as root, Repo(root) as repo:
+        call("python", "-c", "import stages.train", cwd=root)  # demands the locked packages
+        experiment = f"HEAD:{source.reference('probe')}"
+        call("git", "push", "--quiet", "--dry-run", "origin", experiment, cwd=root)
+        storage = repo.cloud.get_remote_odb()
+        storage.fs.makedirs(storage.path)
+        storage.fs.pipe_file(storage.fs.join(storage.path, f"probe-{id_}"), b"")
 
 
-def publish(source: Source, trial: Trial) -> str:
-    """Run a trial and publish it as an experiment; return why that failed, if it did.
+def publish(source: Source, trial: Trial) -> None:
+    """Run a trial and publish it as an experiment; raise ChildProcessError if that fails.
 
     The Git remote gets the experiment last, when the DVC remote has all its outputs.
     """
-    try:
-        with clone(source) as root:
-            if run("git", "ls-remote", "origin", source.reference(trial.name), cwd=root):
-                return ""  # by the node that had this trial before, and died after that
-            set_params = [f"--set-param={override}" for override in trial.overrides]
-            options = "--pull", "--allow-missing", "--name", trial.name
-            run("dvc", "exp", "run", *options, *set_params, cwd=root)
-            run("dvc", "push", "--run-cache", cwd=root)
-            # By force: a node that only seemed dead may have published the same meanwhile.
-            run("dvc", "exp", "push", "--no-cache", "--force", "origin", trial.name, cwd=root)
-    except subprocess.CalledProcessError as error:
-        return last_error(error.stderr)
-    return ""
+    with cloned(source) as root:
+        set_params = [f"--set-param={override}" for override in trial.overrides]
+        options = "--pull", "--allow-missing", "--name", trial.name
+        call("dvc", "exp", "run", *options, *set_params, cwd=root)
+        call("dvc", "push", "--run-cache", cwd=root)
+        # By force: a node that died, or seemed to, may have published the same before.
+        call("dvc", "exp", "push", "--no-cache", "--force", "origin", trial.name, cwd=root)

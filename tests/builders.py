@@ -1,14 +1,49 @@
-"""Small inputs, written by the formats' descriptions and not by the code under test."""
+"""Small inputs, written by the formats' descriptions and not by the code under test.
 
+What takes seconds to import is imported where it is used: pytest's controlling process imports
+this module, too, and runs no test.
+"""
+
+import contextlib
+import json
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
+from PIL import Image, ImageOps
+from ruamel.yaml import YAML
 
+from stages.common import paths
+from stages.evaluate import scores
 from stages.prepare import idx
+from stages.train.schema import ModelParams, TrainParams
 
 ROOT = Path(__file__).parents[1]
 MNIST = ROOT / "data/raw/mnist"
+DIGITS = idx.read(MNIST / "t10k-images-idx3-ubyte.gz", 3)[:20]
+SHAPE = (28, 28, 1)
+
+# The project's own parameters, and what tests of a few hundred images train with instead.
+DEFAULTS: dict[str, Any] = YAML(typ="safe").load(ROOT / "tests/defaults.yaml")
+SMALL = {"epochs": 2, "batch_size": 32}
+HISTORY = "epoch,loss,accuracy,val_loss,val_accuracy\n1,0.9,0.5,0.8,0.6\n2,0.5,0.7,0.4,0.8\n"
+
+
+def model_params(**changes: object) -> ModelParams:
+    return ModelParams.model_validate(DEFAULTS["model"] | changes)
+
+
+def train_params(**changes: object) -> TrainParams:
+    return TrainParams.model_validate(DEFAULTS["train"] | SMALL | changes)
+
+
+def write_params(folder: Path) -> None:
+    """Write the default parameters, but for those that suit a small data set, as params.yaml."""
+    document = YAML().load(ROOT / "tests/defaults.yaml")
+    document["train"] |= SMALL
+    YAML().dump(document, folder / paths.PARAMS)
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
@@ -24,3 +59,62 @@ def write_data_set(folder: Path, train: int = 300, test: int = 100) -> None:
         for kind, ndim in ("images-idx3", 3), ("labels-idx1", 1):
             name = f"{prefix}-{kind}-ubyte"
             write_idx(folder / name, idx.read(MNIST / f"{name}.gz", ndim)[:n])
+
+
+def write_prepared(folder: Path) -> None:
+    """Write all that train and evaluate read into `folder`, with a model that was not trained."""
+    from stages.backend import archive
+    from stages.prepare import __main__ as prepare
+    from stages.train import model, seeding
+
+    write_data_set(folder / paths.RAW / "mnist")
+    write_params(folder)
+    with contextlib.chdir(folder):
+        prepare.main()
+        network = model.build(model_params(filters=[2]), SHAPE, classes=10)
+        seeding.draw_weights(network, seed=1)
+        archive.save(network, paths.MODEL)
+        paths.HISTORY.parent.mkdir()
+        paths.HISTORY.write_text(HISTORY)
+
+
+def enlarge(digit: np.ndarray) -> Image.Image:
+    """Return the digit seven times as large, off the centre of a wider image, white on black."""
+    large = Image.fromarray(digit).resize((196, 196), Image.Resampling.BICUBIC)
+    return ImageOps.expand(large, (90, 10, 25, 40))
+
+
+def predictions(actual: list[int], predicted: list[int], confidence: list[float]) -> pd.DataFrame:
+    return pd.DataFrame({"actual": actual, "predicted": predicted, "confidence": confidence})
+
+
+def write_results(folder: Path, names: list[str], table: pd.DataFrame) -> Path:
+    """Write in `folder` what visualize reads, without a training; return the page's path."""
+    for path in paths.CLASSES, paths.SUMMARY, paths.HISTORY_FIGURE:
+        (folder / path).parent.mkdir(parents=True)
+    write_params(folder)
+    random = np.random.default_rng(0)
+    np.save(folder / paths.X_TEST, random.random((len(table), 6, 5, 1), np.float32))
+    np.save(folder / paths.Y_TRAIN, np.zeros(1234, np.uint8))
+    np.save(folder / paths.KERNELS, random.normal(size=(3, 3, 1, 2)).astype(np.float32))
+    (folder / paths.CLASSES).write_text("\n".join(names) + "\n", encoding="utf-8")
+    (folder / paths.SUMMARY).write_text("Total params: <7>\n")
+    (folder / paths.HISTORY).write_text(HISTORY)
+    test = {"loss": 0.5, "accuracy": 0.75, "errors": 2, "macro_f1": 0.7, "ece": 0.0625, "images": 8}
+    validation = {"loss": 0.4, "accuracy": 0.8, "images": 123}
+    (folder / paths.METRICS).write_text(json.dumps({"validation": validation, "test": test}))
+    table.to_csv(folder / paths.PREDICTIONS, index_label="index")
+    class_scores = scores.score_classes(table, len(names))
+    class_scores.to_csv(folder / paths.CLASS_SCORES, index=False)
+    bins = scores.calibrate(table["confidence"], table["actual"] == table["predicted"])
+    bins.to_csv(folder / paths.CALIBRATION, index=False)
+    return folder / paths.PAGE
+
+
+def draw(folder: Path) -> str:
+    """Run visualize in `folder`; return the page."""
+    from stages.visualize import __main__ as visualize
+
+    with contextlib.chdir(folder):
+        visualize.main()
+    return (folder / paths.PAGE).read_text(encoding="utf-8")

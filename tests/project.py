@@ -1,5 +1,6 @@
 """A small copy of the project, on a few hundred real images, to run the real pipeline in."""
 
+import json
 import os
 import re
 import shutil
@@ -11,11 +12,25 @@ from typing import Any
 
 import pytest
 import yaml
+from ruamel.yaml import YAML
 
-from tests.builders import ROOT, write_data_set
+from tests.builders import ROOT, write_data_set, write_params
 
-# The versioned project but for its data, and for files that a run replaces.
-PARTS = ("stages", "dvc.yaml", "params.yaml", "requirements.txt", "pyproject.toml", ".gitignore")
+# What a run or a check by hand needs; parameters, remote and data are the tests' own.
+PARTS = (
+    *("stages", "predict", "sweep", "tools", "dvc.yaml"),
+    *("requirements", "requirements.txt", "pyproject.toml"),
+    *(".gitignore", ".gitattributes", ".dvcignore", ".dvc/.gitignore"),
+)
+CONFIG = """\
+[core]
+    remote = storage
+    analytics = false
+    check_update = false
+['remote "storage"']
+    url = ~/mnist-pipeline-storage
+    verify = true
+"""
 
 
 @dataclass
@@ -42,13 +57,13 @@ class Project:
     def set(self, key: str, value: Any) -> None:
         """Change one parameter, such as `train.epochs`, in params.yaml."""
         path = self.root / "params.yaml"
-        document = yaml.safe_load(path.read_text())
+        document = YAML().load(path)
         *sections, leaf = key.split(".")
         target = document
         for section in sections:
             target = target[section]
         target[leaf] = value
-        path.write_text(yaml.safe_dump(document))
+        YAML().dump(document, path)
 
     def commit(self, message: str = "Work") -> None:
         self.run("git", "add", "--all")
@@ -62,12 +77,22 @@ class Project:
         }
 
 
+@dataclass
+class Clone(Project):
+    """One person's clone, whose commands may run with fewer rights."""
+
+    prefix: tuple[str, ...] = ()
+
+    def run(self, *command: str, check: bool = True, **options: Any) -> Any:
+        return super().run(*self.prefix, *command, check=check, **options)
+
+
 def environment(home: Path) -> dict[str, str]:
     """Return an environment in which git and DVC see no settings or caches of this machine."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("GIT_", "DVC_", "AWS_"))
+        if not name.startswith(("GIT_", "DVC_", "AWS_", "PYTEST_"))
     }
     identity = {
         f"GIT_{role}_{field}": value
@@ -80,6 +105,7 @@ def environment(home: Path) -> dict[str, str]:
         | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(home),
+            "PYTHONDONTWRITEBYTECODE": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_SYSTEM": os.devnull,
             "DVC_SITE_CACHE_DIR": str(home / "site-cache"),
@@ -90,6 +116,16 @@ def environment(home: Path) -> dict[str, str]:
     )
 
 
+def copy(part: str, folder: Path) -> None:
+    """Copy a file or a folder of the repository to the same place in `folder`."""
+    (folder / part).parent.mkdir(parents=True, exist_ok=True)
+    if (ROOT / part).is_dir():
+        kept_out = shutil.ignore_patterns("__pycache__", "node_modules")
+        shutil.copytree(ROOT / part, folder / part, ignore=kept_out)
+    else:
+        shutil.copy(ROOT / part, folder / part)
+
+
 def create_project(folder: Path) -> Project:
     """Make a committed copy of the project in `folder` with 300 + 100 images and 2 epochs."""
     root = folder / "clone"
@@ -97,17 +133,36 @@ def create_project(folder: Path) -> Project:
     root.mkdir(parents=True)
     home.mkdir()
     for part in PARTS:
-        if (ROOT / part).is_dir():
-            shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / part, root / part)
+        copy(part, root)
+    (root / ".dvc/config").write_text(CONFIG)
+    write_params(root)
+    write_data_set(root / "data/raw/mnist")
     project = Project(root, environment(home))
     project.run("git", "init", "--quiet", "--initial-branch", "main")
-    (root / ".dvc").mkdir()
-    for name in "config", ".gitignore":
-        shutil.copy(ROOT / ".dvc" / name, root / ".dvc" / name)
-    write_data_set(root / "data/raw/mnist")
-    project.set("train.epochs", 2)
-    project.set("train.batch_size", 32)
     project.commit("Start")
     return project
+
+
+def duplicate(project: Project, folder: Path) -> Project:
+    """Copy a project with its home into `folder`."""
+    shutil.copytree(project.root.parent, folder, dirs_exist_ok=True, symlinks=True)
+    return Project(folder / "clone", environment(folder / "home"))
+
+
+def trainings(project: Project, *points: str, devices: int = 1) -> list[tuple[int, str]]:
+    """Train once for each of `points`; return exit codes and what was printed: see trainings.py."""
+    option = ["--two-devices"] if devices == 2 else []
+    script = str(ROOT / "tests/trainings.py")
+    done = project.run(sys.executable, script, *option, *points)
+    return [(code, text) for code, text in json.loads(done.stdout)]
+
+
+def share(folder: Path) -> tuple[Clone, Clone]:
+    """Publish `folder`/clone in a bare repository, and clone that for another person."""
+    a, b = (Clone(folder / name, environment(folder / "home")) for name in ("clone", "b"))
+    a.run("git", "clone", "--quiet", "--bare", ".", "../origin.git")
+    a.run("git", "remote", "add", "origin", "../origin.git")
+    a.run("git", "fetch", "--quiet", "origin")
+    a.run("git", "branch", "--quiet", "--set-upstream-to", "origin/main")
+    a.run("git", "clone", "--quiet", "../origin.git", "../b")
+    return a, b

@@ -10,14 +10,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
 import pytest
 
-from tests.project import Project
+from tests.project import Clone
 
 LOOPBACK = "127.0.0.1"
 # Root may read anything; without these it is refused what its owner may not read, like any user.
@@ -53,16 +52,6 @@ def start(command: list[str], port: int, log: Path, env: dict[str, str]) -> subp
 def end(server: subprocess.Popen[bytes]) -> None:
     server.terminate()
     server.wait()
-
-
-@dataclass
-class Clone(Project):
-    """One person's clone, whose commands may run with fewer rights."""
-
-    prefix: tuple[str, ...] = ()
-
-    def run(self, *command: str, check: bool = True, **options: Any) -> Any:
-        return super().run(*self.prefix, *command, check=check, **options)
 
 
 class Remote(ABC):

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from stages.backend.runtime import keras
-from stages.common.errors import InputError
-from stages.evaluate.__main__ import __main__ as evaluate
-from stages.train.__main__ import model
-from tests.test_model import SHAPE, params
+from stages.evaluate import scores
+from stages.train import model
+from tests.builders import SHAPE, model_params
 
 LABELS = np.array([0, 0, 1, 2], np.uint8)
 PROBABILITIES = np.array(
@@ -18,7 +17,7 @@ PROBABILITIES = np.array(
 
 
 def test_metrics_are_those_computed_by_hand() -> None:
-    metrics = evaluate.measure(PROBABILITIES, LABELS)
+    metrics = scores.measure(PROBABILITIES, LABELS)
     by_hand = -(math.log(0.5) + math.log(0.25) + math.log(0.8) + math.log(0.6)) / 4
     assert metrics["loss"] == pytest.approx(by_hand, rel=1e-6)
     assert metrics["accuracy"] == 0.75
@@ -30,19 +29,19 @@ def test_metrics_are_those_computed_by_hand() -> None:
 
 
 def test_loss_and_accuracy_are_what_keras_evaluates() -> None:
-    network = model.build(params(), SHAPE, 10)
+    network = model.build(model_params(), SHAPE, 10)
     network.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     random = np.random.default_rng(0)
     images = random.random((50, *SHAPE), np.float32)
     labels = random.integers(10, size=50)
     loss, accuracy = network.evaluate(images, labels, verbose=0)
-    metrics = evaluate.measure(network.predict(images, verbose=0), labels)
+    metrics = scores.measure(network.predict(images, verbose=0), labels)
     assert metrics["loss"] == pytest.approx(loss, rel=1e-5)
     assert metrics["accuracy"] == pytest.approx(accuracy)
 
 
 def test_predictions_hold_label_guess_and_confidence() -> None:
-    assert evaluate.tabulate(PROBABILITIES, LABELS).to_csv(index=False).splitlines() == [
+    assert scores.tabulate(PROBABILITIES, LABELS).to_csv(index=False).splitlines() == [
         "index,actual,predicted,confidence",
         "0,0,0,0.5",
         "1,0,1,0.5",
@@ -56,12 +55,6 @@ def test_kernels_are_found_wherever_the_first_convolution_stands() -> None:
     network = keras.Sequential(
         [keras.Input(SHAPE), layers.Rescaling(2.0), layers.Conv2D(5, 3), layers.Conv2D(7, 2)]
     )
-    kernels = evaluate.first_kernels(network)
+    kernels = scores.first_kernels(network)
     assert kernels.shape == (3, 3, 1, 5)
     np.testing.assert_array_equal(kernels, network.layers[1].get_weights()[0])
-
-
-def test_a_model_without_convolutions_has_no_kernels_to_show() -> None:
-    network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-    with pytest.raises(InputError, match="no Conv2D layer"):
-        evaluate.first_kernels(network)

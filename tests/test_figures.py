@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from stages.visualize.__main__ import figures
+from stages.visualize import figures
+from tests.builders import predictions
 
 
 def ticks_within(axis: Axes) -> list[float]:
@@ -41,6 +42,12 @@ def test_history_shows_both_curves_of_both_metrics_over_whole_epochs(epochs: int
         np.testing.assert_allclose(np.asarray(validation.get_ydata()), table[f"val_{metric}"])
         assert axis.get_legend_handles_labels()[1] == ["training", "validation"]
         assert all(float(tick).is_integer() for tick in ticks_within(axis))
+
+
+def test_confusions_are_counted_actual_by_predicted() -> None:
+    table = predictions([0, 0, 2, 2], [0, 2, 2, 2], [0.5] * 4)
+    counts = figures.count_confusions(table, classes=4)
+    assert counts.tolist() == [[1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 2, 0], [0, 0, 0, 0]]
 
 
 def test_the_confusion_matrix_is_square_and_shows_the_counts_by_name() -> None:
@@ -77,7 +84,7 @@ def test_every_kernel_has_its_place_in_the_grid(n: int, grid: tuple[int, int]) -
 
 
 def mistakes(n: int) -> pd.DataFrame:
-    return pd.DataFrame({"actual": [1] * n, "predicted": [0] * n, "confidence": [0.987] * n})
+    return predictions([1] * n, [0] * n, [0.987] * n)
 
 
 @pytest.mark.parametrize(

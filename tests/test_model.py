@@ -4,35 +4,22 @@ import numpy as np
 import pytest
 
 from stages.common.errors import InputError
-from stages.train.__main__ import model, seeding, summarise
-from stages.train.model import ARCHITECTURES, ModelParams
-
-DEFAULTS = {
-    "architecture": "compact",
-    "filters": [32, 64],
-    "kernel_size": 3,
-    "pool_size": 2,
-    "dense_units": 32,
-    "dropout": 0.5,
-}
-SHAPE = (28, 28, 1)
-
-
-def params(**changes: object) -> ModelParams:
-    return ModelParams.model_validate(DEFAULTS | changes)
+from stages.train import model, seeding
+from stages.train.model import ARCHITECTURES, summarise
+from tests.builders import SHAPE, model_params
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_mnist_takes_70378_parameters(architecture: str) -> None:
     # By hand: 32 (9 + 1) + 64 (9 32 + 1) + 32 (5 5 64 + 1) + 10 (32 + 1)
-    network = model.build(params(architecture=architecture), SHAPE, classes=10)
+    network = model.build(model_params(architecture=architecture), SHAPE, classes=10)
     assert network.count_params() == 320 + 18_496 + 51_232 + 330 == 70_378
     assert "70,378" in summarise(network)
 
 
 def test_the_three_architectures_give_the_same_weights_the_same_outputs() -> None:
     images = np.random.default_rng(0).random((8, *SHAPE), np.float32)
-    networks = [model.build(params(architecture=name), SHAPE, 10) for name in ARCHITECTURES]
+    networks = [model.build(model_params(architecture=name), SHAPE, 10) for name in ARCHITECTURES]
     for network in networks[1:]:
         network.set_weights(networks[0].get_weights())
     first, *others = (network.predict(images, verbose=0) for network in networks)
@@ -44,7 +31,7 @@ def test_the_three_architectures_give_the_same_weights_the_same_outputs() -> Non
 def test_a_seed_gives_every_architecture_the_same_initial_weights() -> None:
     weights = []
     for name in ARCHITECTURES:
-        network = model.build(params(architecture=name), SHAPE, 10)
+        network = model.build(model_params(architecture=name), SHAPE, 10)
         seeding.draw_weights(network, seed=1)
         weights.append(network.get_weights())
     for other in weights[1:]:
@@ -53,17 +40,17 @@ def test_a_seed_gives_every_architecture_the_same_initial_weights() -> None:
 
 
 def test_image_size_and_classes_come_from_the_data() -> None:
-    network = model.build(params(filters=[4]), (12, 20, 1), classes=3)
+    network = model.build(model_params(filters=[4]), (12, 20, 1), classes=3)
     assert network.output_shape == (None, 3)
     assert network.layers[0].output.shape == (None, 10, 18, 4)
 
 
 def test_any_number_of_convolutions() -> None:
-    network = model.build(params(filters=[2, 3, 4], kernel_size=2), SHAPE, 10)
+    network = model.build(model_params(filters=[2, 3, 4], kernel_size=2), SHAPE, 10)
     assert [layer.filters for layer in network.layers if hasattr(layer, "filters")] == [2, 3, 4]
 
 
 def test_images_too_small_for_the_kernels_are_refused() -> None:
     with pytest.raises(InputError, match="leave nothing of 9x28 images after 2 convolutions"):
-        model.build(params(), (9, 28, 1), 10)
-    assert model.build(params(), (10, 28, 1), 10)
+        model.build(model_params(), (9, 28, 1), 10)
+    assert model.build(model_params(), (10, 28, 1), 10)

@@ -9,9 +9,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from stages.visualize.__main__ import __main__ as visualize
+from stages.common import paths
+from tests.builders import draw, predictions, write_results
 from tests.project import Project
-from tests.test_visualize import draw, predict, write_results
 
 Scheme = Literal["light", "dark"]
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -37,9 +37,9 @@ def pages(reproduced_once: Project, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("page")
     actual = [i % 62 for i in range(124)]
     names = [f"class_{i}_" + "supercalifragilistic" * 3 for i in range(62)]
-    many = write_results(folder, names, predict(actual, [*actual[1:], 0], [0.9] * 124))
+    many = write_results(folder, names, predictions(actual, [*actual[1:], 0], [0.9] * 124))
     draw(folder)
-    return {"real": reproduced_once.root / visualize.PAGE, "many": many}
+    return {"real": reproduced_once.root / paths.PAGE, "many": many}
 
 
 def look(browser: Browser, path: Path, width: int, scheme: Scheme) -> tuple[Page, list[str]]:
@@ -67,7 +67,7 @@ def test_the_page_can_be_read_anywhere(
     page, trouble = look(browser, pages[name], width, scheme)
     assert trouble == []
     assert page.evaluate("[...document.images].map(i => i.complete && i.naturalWidth > 0)") == (
-        [True] * len(visualize.FIGURES)
+        [True] * 5
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(

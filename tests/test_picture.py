@@ -1,7 +1,9 @@
 """Pictures of digits become what MNIST made of them; anything else is refused in one line."""
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,17 +11,10 @@ from PIL import Image, ImageDraw, ImageOps
 
 from predict import picture
 from stages.common.errors import InputError
-from stages.prepare.__main__ import idx
-from tests.builders import MNIST
+from tests.builders import DIGITS, enlarge
 
-DIGITS = idx.read(MNIST / "t10k-images-idx3-ubyte.gz", 3)[:20]
 ORIENTATION = 0x0112  # EXIF's tag
-
-
-def enlarge(digit: np.ndarray) -> Image.Image:
-    """Return the digit seven times as large, off the centre of a wider image, white on black."""
-    large = Image.fromarray(digit).resize((196, 196), Image.Resampling.BICUBIC)
-    return ImageOps.expand(large, (90, 10, 25, 40))
+DAMAGED_EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x02\x01\x12"  # it ends before the tag's value
 
 
 def stencil(image: Image.Image, colour: str) -> Image.Image:
@@ -60,11 +55,14 @@ WAYS: dict[str, tuple[str, Save]] = {
     "black on nothing": ("a.png", lambda image, path: stencil(image, "black").save(path)),
     "white on nothing": ("a.png", lambda image, path: stencil(image, "white").save(path)),
     "16 bits": ("a.png", lambda image, path: deepen(image).save(path)),
+    "progressive": ("a.jpg", lambda image, path: image.save(path, progressive=True)),
+    "damaged EXIF": ("a.jpg", lambda image, path: image.save(path, exif=DAMAGED_EXIF)),
     "CMYK": ("a.jpg", lambda image, path: image.convert("CMYK").save(path)),
 }
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.filterwarnings("error")
 def test_digits_of_mnist_come_back_as_they_were(way: str, tmp_path: Path) -> None:
     name, save = WAYS[way]
     differences = []
@@ -90,9 +88,11 @@ def test_ink_fits_the_inner_box_and_balances_in_the_middle(height: int, width: i
     assert prepared.max() == 1
 
 
-def bomb(path: Path) -> None:
-    """Write a PNG file of a few bytes whose header promises a hundred million pixels."""
-    Image.new("1", (10_000, 10_000)).save(path)
+def promise(path: Path, width: int, height: int, **options: Any) -> None:
+    """Write a JPEG file of a few bytes whose header promises `width` by `height` pixels."""
+    Image.new("L", (9, 7)).save(path, **options)
+    before, after = path.read_bytes().split(struct.pack(">HH", 7, 9))
+    path.write_bytes(before + struct.pack(">HH", height, width) + after)
 
 
 def cut(path: Path) -> None:
@@ -115,7 +115,21 @@ BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "truncated PNG": ("a.png", cut, "truncated"),
     "truncated JPEG": ("a.jpg", cut, "truncated"),
     "damaged PNG": ("a.png", flip, ""),
-    "a bomb": ("a.png", bomb, "decompression bomb"),
+    "a PNG bomb": (
+        "a.png",
+        lambda path: Image.new("1", (10_000, 9_000)).save(path),
+        "10000 x 9000 pixels; expected at most 89 megapixels",
+    ),
+    "a large progressive JPEG": (
+        "a.jpg",
+        lambda path: promise(path, 10_000, 9_000, progressive=True),
+        "10000 x 9000 pixels; expected at most 89 megapixels",
+    ),
+    "a large JPEG": (
+        "a.jpg",
+        lambda path: promise(path, 20_100, 10_000),
+        "20100 x 10000 pixels; expected at most 200 megapixels",
+    ),
     "blank": ("a.png", lambda path: Image.new("L", (99, 99), 200).save(path), "blank"),
     "nothing": ("a.png", lambda path: Image.new("RGBA", (99, 99)).save(path), "blank"),
     "a single pixel": ("a.png", lambda path: Image.new("L", (1, 1)).save(path), "blank"),
@@ -134,3 +148,14 @@ def test_a_bad_file_is_named_in_one_line(case: str, tmp_path: Path) -> None:
     assert reason in message
     assert "expected" in message
     assert "\n" not in message
+
+
+def test_a_large_photograph_is_decoded_at_an_eighth_of_its_size(tmp_path: Path) -> None:
+    image = Image.new("L", (20_000, 10_000), 255)
+    ImageDraw.Draw(image).rectangle((5_000, 2_000, 9_999, 7_999), fill=0)
+    image.save(tmp_path / "a.jpg")
+    assert picture.load(tmp_path / "a.jpg").size == (2_500, 1_250)
+    grey = picture.read(tmp_path / "a.jpg")
+    assert grey.shape == (500, 1_000)
+    assert grey[110:390, 260:490].max() < 0.05
+    assert grey[:90].min() > 0.95

@@ -1,8 +1,14 @@
 """The command that uses the model, as its user types it."""
 
+import contextlib
+import errno
 import json
+import os
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +19,39 @@ from PIL import Image
 from predict import __main__ as predict
 from predict import picture
 from stages.backend import archive, runtime
-from stages.common.errors import InputError
-from tests.project import Project
-from tests.test_picture import DIGITS, enlarge
+from stages.common.errors import InputError, in_one_line
+from stages.common.paths import CLASSES, MODEL
+from tests.builders import DIGITS, ROOT
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "née"]
 
 
 @pytest.fixture(scope="module")
-def trained(reproduced_once: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pictures(prepared_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model, its classes' names, three pictures and a text file."""
     root = tmp_path_factory.mktemp("predict")
-    for path in predict.MODEL, predict.CLASSES:
+    for path in MODEL, CLASSES:
         (root / path).parent.mkdir(parents=True)
-        shutil.copy(reproduced_once.root / path, root / path)
-    (root / predict.CLASSES).unlink()
-    (root / predict.CLASSES).write_text("\n".join(NAMES), encoding="utf-8")
-    for i in range(3):
-        enlarge(DIGITS[i]).save(root / f"{i}.png")
+    shutil.copy(prepared_once / MODEL, root / MODEL)
+    (root / CLASSES).write_text("\n".join(NAMES), encoding="utf-8")
+    for i, digit in enumerate(DIGITS[:3]):
+        Image.fromarray(digit).save(root / f"{i}.png")
     (root / "notes.txt").write_text("not a picture")
     return root
 
 
 @pytest.fixture
-def workspace(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(trained)
+def workspace(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(pictures)
     # The tests' process pins its threads once.
-    monkeypatch.setattr(runtime, "pin", lambda threads: None)
-    return trained
+    monkeypatch.setattr(runtime, "pin", lambda **_: None)
+    return pictures
 
 
 def expected(i: int) -> np.ndarray:
     """Return the class probabilities that the model itself gives picture i."""
     prepared = picture.prepare(picture.read(Path(f"{i}.png")), 28, 28)
-    probabilities: np.ndarray = archive.load(predict.MODEL)(prepared[np.newaxis]).numpy()[0]
+    probabilities: np.ndarray = archive.load(MODEL)(prepared[np.newaxis]).numpy()[0]
     return probabilities
 
 
@@ -111,7 +116,7 @@ def test_bad_files_are_told_and_the_others_still_predicted_all_at_once(
     assert predict.main(["notes.txt"]) == 1
 
 
-@pytest.mark.parametrize("path", [predict.MODEL, predict.CLASSES])
+@pytest.mark.parametrize("path", [MODEL, CLASSES])
 def test_what_is_not_there_can_be_made_or_fetched(
     workspace: Path, path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -127,7 +132,7 @@ def test_a_model_of_other_classes_is_refused(
 ) -> None:
     shutil.copytree(workspace, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    predict.CLASSES.write_text("cat\ndog\n")
+    CLASSES.write_text("cat\ndog\n")
     with pytest.raises(InputError, match="the 2 classes of"):
         predict.main(["0.png"])
 
@@ -142,16 +147,85 @@ def test_wrong_arguments_show_the_usage(
     assert "usage: python -m predict" in capsys.readouterr().err
 
 
+def refuse(*_: Any, **__: Any) -> str:
+    raise PermissionError(errno.EACCES, "Permission denied", str(CLASSES))
+
+
+def test_unreadable_class_names_are_told_in_one_line(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(workspace, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    CLASSES.write_bytes(b"n\xe9e\n")
+    with pytest.raises(SystemExit) as latin, in_one_line("predict"):
+        predict.main(["0.png"])
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(SystemExit) as forbidden, in_one_line("predict"):
+        predict.main(["0.png"])
+    assert str(latin.value).startswith(f"predict: {CLASSES}: not UTF-8")
+    assert str(forbidden.value) == f"predict: {CLASSES}: Permission denied"
+
+
+@pytest.mark.parametrize("name", ["two\nlines.png", "\x1b[2Jclear.png", os.fsdecode(b"\xff.png")])
+def test_an_unprintable_name_is_escaped_and_stays_on_its_line(
+    workspace: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy("0.png", name)
+    assert predict.main([name, f"missing {name}"]) == 1
+    out, err = capsys.readouterr()
+    (line,) = out.splitlines()
+    (complaint,) = err.splitlines()
+    escaped = name.encode("unicode_escape").decode()
+    assert line.startswith(f"{escaped}: ")
+    assert complaint.startswith(f"predict: missing {escaped}: No such file")
+    assert predict.main([name, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["image"] == name
+
+
+def start(folder: Path, *images: str, **variables: str) -> subprocess.Popen[str]:
+    """Start the command in `folder`."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "predict", *images],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 @pytest.mark.slow
-def test_the_command_is_quiet_but_for_what_it_has_to_say(reproduced_once: Project) -> None:
-    path = reproduced_once.root.parent / "digit.png"
-    Image.fromarray(DIGITS[0]).save(path)
-    done = reproduced_once.run(
-        sys.executable, "-m", "predict", str(path), "missing.png", check=False
-    )
-    assert done.returncode == 1
-    assert done.stdout.startswith(f"{path}: ")
-    assert len(done.stdout.splitlines()) == 1
-    assert done.stderr == (
-        "predict: missing.png: No such file or directory; expected a PNG or JPEG file\n"
-    )
+def test_the_command_is_quiet_except_for_what_it_has_to_say(pictures: Path) -> None:
+    shutil.copy(pictures / "0.png", pictures / "é.png")
+    process = start(pictures, "é.png", "missing.png", PYTHONIOENCODING="ascii")
+    out, err = process.communicate()
+    assert process.returncode == 1
+    assert out.startswith("\\xe9.png: ")
+    assert len(out.splitlines()) == 1
+    assert err == "predict: missing.png: No such file or directory; expected a PNG or JPEG file\n"
+
+
+@pytest.mark.slow
+def test_a_reader_that_stops_early_is_no_error(pictures: Path) -> None:
+    process = start(pictures, "0.png")
+    assert process.stdout
+    assert process.stderr
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 1
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_it_without_a_word(pictures: Path) -> None:
+    os.mkfifo(pictures / "slow.png")
+    process = start(pictures, "slow.png")
+    writer = None
+    while writer is None:
+        assert process.poll() is None
+        with contextlib.suppress(OSError):  # nobody can write before somebody reads
+            writer = os.open(pictures / "slow.png", os.O_WRONLY | os.O_NONBLOCK)
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate() == ("", "")
+    assert process.returncode == -signal.SIGINT  # a shell makes 130 of it
+    os.close(writer)

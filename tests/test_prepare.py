@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.prepare.__main__ import __main__ as prepare
-from stages.prepare.__main__ import idx
+from stages.prepare import idx
+from stages.prepare.dataset import scale
 
 # Two images of 2x3 pixels, written out by the format's description.
 HEADER = bytes.fromhex("00000803 00000002 00000002 00000003")
@@ -26,7 +26,7 @@ def test_idx_holds_what_was_written_by_hand(tmp_path: Path, name: str) -> None:
 
 def test_scaling_gives_float32_with_a_channel_axis() -> None:
     images = np.array([[[0, 51, 102], [153, 204, 255]]], np.uint8)
-    scaled = prepare.scale(images)
+    scaled = scale(images)
     assert scaled.dtype == np.float32
     assert scaled.shape == (1, 2, 3, 1)
     np.testing.assert_array_equal(

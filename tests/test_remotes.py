@@ -3,7 +3,6 @@
 import configparser
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import md5
@@ -13,8 +12,8 @@ import pytest
 import yaml
 
 from tests.builders import ROOT
-from tests.project import Project, environment
-from tests.remotes import Clone, Remote, started
+from tests.project import Clone, Project, share
+from tests.remotes import Remote, started
 
 
 @dataclass
@@ -24,34 +23,6 @@ class Team:
     a: Clone
     b: Clone
     remote: Remote
-
-
-def share(folder: Path) -> tuple[Clone, Clone]:
-    """Publish `folder`/clone in a bare repository, and clone that for another person."""
-    a, b = (Clone(folder / name, environment(folder / "home")) for name in ("clone", "b"))
-    a.run("git", "clone", "--quiet", "--bare", ".", "../origin.git")
-    a.run("git", "remote", "add", "origin", "../origin.git")
-    a.run("git", "fetch", "--quiet", "origin")
-    a.run("git", "branch", "--quiet", "--set-upstream-to", "origin/main")
-    a.run("git", "clone", "--quiet", "../origin.git", "../b")
-    return a, b
-
-
-@pytest.fixture(scope="session")
-def tried_once(reproduced_once: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The reproduced project after an experiment that was not committed."""
-    folder = tmp_path_factory.mktemp("tried")
-    shutil.copytree(reproduced_once.root.parent, folder, dirs_exist_ok=True, symlinks=True)
-    project = Project(folder / "clone", environment(folder / "home"))
-    done = project.run("dvc", "exp", "run", "--set-param", "train.learning_rate=0.002")
-    assert re.findall(r"Running stage '(\w+)'", done.stdout) == ["train", "evaluate", "visualize"]
-    return project
-
-
-@pytest.fixture
-def tried(tried_once: Project, tmp_path: Path) -> Project:
-    shutil.copytree(tried_once.root.parent, tmp_path, dirs_exist_ok=True, symlinks=True)
-    return Project(tmp_path / "clone", environment(tmp_path / "home"))
 
 
 @pytest.fixture(params=["folder", "s3", "ssh"])

@@ -12,18 +12,15 @@ import pytest
 
 from stages.backend import archive
 from stages.backend.runtime import keras
-from stages.train.__main__ import model, seeding
-from tests.project import Project
-from tests.test_model import SHAPE, params
-from tests.test_train import settings
+from stages.train import model, seeding
+from stages.train.fitting import compile_model
+from tests.builders import SHAPE, model_params, train_params
 
 
 def a_model() -> keras.Model:
-    from stages.train.__main__ import compile_model
-
-    network = model.build(params(), SHAPE, 10)
+    network = model.build(model_params(), SHAPE, 10)
     seeding.draw_weights(network, seed=1)
-    compile_model(network, settings(), steps=1)
+    compile_model(network, train_params(), steps=1)
     return network
 
 
@@ -84,22 +81,3 @@ def test_keras_opens_a_saved_model_without_this_project(saved: Path) -> None:
     subprocess.run([sys.executable, "-c", program], cwd=saved.parent, check=True)
     expected = a_model().predict(images, verbose=0)
     np.testing.assert_allclose(np.load(saved.with_name("outputs.npy")), expected, rtol=1e-4)
-
-
-@pytest.mark.slow
-def test_two_clones_end_with_the_same_lock(project: Project, reproduced_once: Project) -> None:
-    """`reproduced_once` ran elsewhere, in processes of its own."""
-    assert project.root != reproduced_once.root
-    project.env["PYTHONHASHSEED"] = "7"
-    project.env["TZ"] = "Asia/Tokyo"
-    settings = project.root.parent / "home/.config/matplotlib"
-    settings.mkdir(parents=True)
-    (settings / "matplotlibrc").write_text("font.size: 30\nsavefig.dpi: 33\n")
-    (project.root.parent / "home/.keras").mkdir()
-    (project.root.parent / "home/.keras/keras.json").write_text(
-        '{"floatx": "float16", "image_data_format": "channels_first", "epsilon": 0.1}'
-    )
-    project.repro()
-    assert (project.root / "dvc.lock").read_text() == (
-        reproduced_once.root / "dvc.lock"
-    ).read_text()

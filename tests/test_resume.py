@@ -1,6 +1,5 @@
 """A killed training, started again, ends with the bytes of one that was never stopped."""
 
-import importlib
 import os
 import random
 import signal
@@ -15,67 +14,16 @@ import yaml
 
 from stages.backend import runtime
 from stages.common import errors
-from stages.train.__main__ import __main__ as train
-from stages.train.__main__ import checkpoint
-from tests.project import Project, create_project
+from stages.common.paths import CHECKPOINTS
+from stages.train import checkpoint
+from tests.conftest import MakeOnce
+from tests.project import Project, duplicate, trainings
 
 pytestmark = pytest.mark.slow
 
 EPOCHS = 12
 # Random kills of `dvc repro`: a few by default, more where somebody asks.
 KILLS = int(os.environ.get("KILLS", "3"))
-
-# What happens in a training that kills itself at the point named: patches of one function each.
-KILLER = """
-import os, signal, sys
-from stages.backend import archive
-from stages.train.__main__ import batches
-from stages.train.__main__ import checkpoint
-from stages.common import errors
-from stages.common import files
-from stages.train.__main__ import seeding
-from stages.train.__main__ import __main__ as train
-
-def kill(*_, **__):
-    sys.stdout.flush()
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def at_call(n, function, act=kill):
-    def counted(*arguments, **options):
-        nonlocal n
-        n -= 1
-        return act(*arguments, **options) if n == 0 else function(*arguments, **options)
-    return counted
-
-def half(path, content):
-    with open(path, "wb") as stream:
-        stream.write(content[: len(content) // 2])
-    kill()
-
-point = sys.argv[1]
-if point == "before the first epoch":
-    seeding.seed_dropout = kill
-elif point == "in the first batch":
-    batches.Batches.__getitem__ = kill
-elif point == "inside an epoch":
-    batches.Batches.__getitem__ = at_call(25, batches.Batches.__getitem__)
-elif point == "while a checkpoint is written":
-    files.Path.write_bytes = at_call(2, files.Path.write_bytes, half)
-elif point == "before a checkpoint is flushed":
-    os.fsync = at_call(2, os.fsync)
-elif point == "before a checkpoint is renamed":
-    files.Path.replace = at_call(2, files.Path.replace)
-elif point == "between epochs":
-    seeding.seed_dropout = at_call(2, seeding.seed_dropout)
-elif point == "before the model is saved":
-    archive.save = kill
-elif point == "while the model is saved":
-    archive.normalise = kill
-elif point == "before the history is written":
-    train.tabulate = kill
-sys.argv[0] = "train.py"
-errors.run(train.main, train.INPUTS, train.OUTPUTS)
-"""
 
 # In this order: each kill finds what the one before left behind.
 POINTS = (
@@ -90,11 +38,8 @@ POINTS = (
     "before the model is saved",
     "while the model is saved",
     "before the history is written",
+    "before the summary is written",
 )
-
-
-def outputs(project: Project) -> dict[str, bytes]:
-    return {str(path): (project.root / path).read_bytes() for path in train.OUTPUTS}
 
 
 def demand_much(project: Project) -> None:
@@ -106,32 +51,29 @@ def demand_much(project: Project) -> None:
     project.set("train.augmentation.translation", 0.07)
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose training of twelve epochs was never stopped."""
-    project = create_project(tmp_path_factory.mktemp("uninterrupted"))
-    demand_much(project)
-    project.repro()
-    return project
+@pytest.fixture(scope="session")
+def uninterrupted(make_once: MakeOnce, reproduced_once: Project) -> Project:
+    """A project whose training of twelve epochs was never stopped. It is shared."""
+
+    def make(folder: Path) -> None:
+        project = duplicate(reproduced_once, folder)
+        demand_much(project)
+        assert project.repro() == ["train", "evaluate", "visualize"]
+
+    return make_once("uninterrupted", make)
 
 
 @pytest.fixture
-def untrained(project: Project) -> Project:
-    demand_much(project)
-    project.repro("prepare")
-    return project
+def untrained(reproduced: Project) -> Project:
+    demand_much(reproduced)
+    return reproduced
 
 
-def test_eleven_kills_in_a_row_change_no_byte(untrained: Project, uninterrupted: Project) -> None:
-    killer = untrained.root.parent / "killer.py"
-    killer.write_text(KILLER)
-    untrained.env["PYTHONPATH"] = str(untrained.root)
-    for point in POINTS:
-        done = untrained.run(sys.executable, str(killer), point, check=False)
-        assert done.returncode == -signal.SIGKILL, (point, done.stdout, done.stderr)
+def test_a_dozen_kills_in_a_row_change_no_byte(untrained: Project, uninterrupted: Project) -> None:
+    for point, (code, text) in zip(POINTS, trainings(untrained, *POINTS), strict=True):
+        assert code == -signal.SIGKILL, (point, text)
     assert untrained.repro() == ["train", "evaluate", "visualize"]
     assert untrained.outputs() == uninterrupted.outputs()
-    assert outputs(untrained) == outputs(uninterrupted)
     assert not list((untrained.root / ".checkpoints").glob("*.checkpoint"))
 
 
@@ -201,65 +143,59 @@ def test_a_torn_lock_is_named_and_costs_no_training(reproduced: Project) -> None
 def test_a_stage_killed_while_it_writes_leaves_nothing_that_looks_whole(
     reproduced: Project,
 ) -> None:
+    stages = "prepare", "evaluate", "visualize"
     before = reproduced.outputs()
-    for name in "prepare", "evaluate", "visualize":
-        stage = importlib.import_module(f"stages.{name}")
-        for path in stage.OUTPUTS:
-            (reproduced.root / path).unlink()
+    lock = yaml.safe_load((reproduced.root / "dvc.lock").read_text())
+    for name in stages:
+        outputs = [reproduced.root / out["path"] for out in lock["stages"][name]["outs"]]
+        for path in outputs:
+            path.unlink()
         program = (
-            "import os, signal\n"
+            "import os, signal, runpy\n"
             "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
-            f"from stages.common import errors\nfrom stages.{name} import __main__ as stage\n"
-            "errors.run(stage.main, stage.INPUTS, stage.OUTPUTS)"
+            f"runpy.run_module('stages.{name}', run_name='__main__')\n"
         )
         done = reproduced.run(sys.executable, "-c", program, check=False)
         assert done.returncode == -signal.SIGKILL
-        assert not any((reproduced.root / path).exists() for path in stage.OUTPUTS)
+        assert not any(path.exists() for path in outputs)
         reproduced.run("dvc", "checkout")
         reproduced.run("git", "restore", "reports/metrics.json")
-    assert reproduced.repro("--force") == ["prepare", "train", "evaluate", "visualize"]
+    assert reproduced.repro("--force", "--single-item", *stages) == [*stages]
     assert reproduced.outputs() == before
     assert not list(reproduced.root.rglob(".partial-*"))
 
 
-def test_with_the_defaults_a_resumed_training_ends_with_the_same_bytes_and_says_so(
-    project: Project, reproduced_once: Project
-) -> None:
-    project.repro("prepare")
-    killer = project.root.parent / "killer.py"
-    killer.write_text(KILLER)
-    project.env["PYTHONPATH"] = str(project.root)
-    project.run(sys.executable, str(killer), "between epochs", check=False)
-    done = project.run(sys.executable, "-m", "stages.train")
-    assert "Resuming after epoch 1 of 2" in done.stdout
-    assert "Epoch 1/2" not in done.stdout
-    assert "Epoch 2/2" in done.stdout
-    assert outputs(project) == outputs(reproduced_once)
-
-
-def test_the_next_repro_waits_for_a_training_that_outlived_its_own(
-    untrained: Project, uninterrupted: Project
-) -> None:
+def test_the_next_repro_waits_for_a_training_that_outlived_its_own(reproduced: Project) -> None:
     """SIGKILL to dvc alone orphans the training it started."""
+    before = reproduced.outputs()
+    lock = reproduced.root / ".checkpoints/lock"
+    lock.unlink()
     process = subprocess.Popen(
         [sys.executable, "-m", "stages.train"],
-        cwd=untrained.root,
-        env=untrained.env,
+        cwd=reproduced.root,
+        env=reproduced.env,
         stdout=subprocess.DEVNULL,
     )
-    lock = untrained.root / ".checkpoints/lock"
     while not lock.exists():
+        assert process.poll() is None
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGSTOP)
     second = subprocess.Popen(
-        ["dvc", "repro"], cwd=untrained.root, env=untrained.env, stdout=subprocess.PIPE, text=True
+        ["dvc", "repro", "--force", "--single-item", "train"],
+        cwd=reproduced.root,
+        env=reproduced.env,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert second.stdout is not None
+    waited = False
     for line in second.stdout:
         if line.startswith("Waiting"):
+            waited = True
             os.kill(process.pid, signal.SIGCONT)
+    assert waited
     assert (process.wait(60), second.wait(60)) == (0, 0)
-    assert untrained.outputs() == uninterrupted.outputs()
+    assert reproduced.outputs() == before
 
 
 @pytest.fixture
@@ -270,7 +206,7 @@ def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, runtim
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dense(2)])
     model.compile("adam", "mse")
     model.fit(np.ones((8, 4)), np.ones((8, 2)), verbose=0)
-    path = checkpoint.FOLDER / "a.checkpoint"
+    path = CHECKPOINTS / "a.checkpoint"
     checkpoint.save(path, model, [[1.0, 2.0, 3.0, 4.0]])
     return path, model
 
@@ -306,30 +242,9 @@ def test_a_damaged_checkpoint_is_noticed_wherever_the_damage_is(
         path.write_bytes(bad)
         assert checkpoint.restore(path, model) == []
         assert "damaged; kept as" in capsys.readouterr().err
-        assert (checkpoint.FOLDER / "damaged").read_bytes() == bad
+        assert (CHECKPOINTS / "damaged").read_bytes() == bad
         for a, b in zip(before, state(model), strict=True):
             np.testing.assert_array_equal(a, b)
-
-
-def test_a_checkpoint_of_other_inputs_is_never_found(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    data.write_text("1")
-    path = checkpoint.path_for("seed 1", [data])
-    assert checkpoint.path_for("seed 1", [data]) == path
-    assert checkpoint.path_for("seed 2", [data]) != path
-    data.write_text("2")
-    assert checkpoint.path_for("seed 1", [data]) != path
-
-
-def test_stale_checkpoints_do_not_pile_up(saved: tuple[Path, runtime.keras.Model]) -> None:
-    path, _ = saved
-    mine = checkpoint.FOLDER / "mine.checkpoint"
-    mine.write_bytes(path.read_bytes())
-    with checkpoint.exclusive(mine):
-        assert [other.name for other in checkpoint.FOLDER.glob("*.checkpoint")] == [
-            "mine.checkpoint"
-        ]
-    assert not list(checkpoint.FOLDER.glob("*.checkpoint"))
 
 
 def test_a_failed_training_keeps_its_checkpoint(saved: tuple[Path, runtime.keras.Model]) -> None:
@@ -339,11 +254,11 @@ def test_a_failed_training_keeps_its_checkpoint(saved: tuple[Path, runtime.keras
     assert path.exists()
 
 
-def test_a_diverged_training_stops_and_saves_no_model(project: Project) -> None:
-    project.set("train.learning_rate", 1e38)
-    done = project.run("dvc", "repro", check=False)
+def test_a_diverged_training_stops_and_saves_no_model(reproduced: Project) -> None:
+    reproduced.set("train.learning_rate", 1e38)
+    done = reproduced.run("dvc", "repro", check=False)
     assert done.returncode
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("train: ")]
     assert "training diverged in epoch 1: loss nan; expected a finite loss" in line
     assert "Traceback" not in done.stderr
-    assert not (project.root / "models/model.keras").exists()
+    assert not (reproduced.root / "models/model.keras").exists()

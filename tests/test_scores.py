@@ -1,4 +1,4 @@
-"""Confusions, scores and calibration, against values computed by hand."""
+"""Scores of each class and calibration, against values computed by hand."""
 
 from pathlib import Path
 
@@ -6,21 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.evaluate.__main__ import scores
+from stages.evaluate import scores
 
 
-def test_confusions_are_counted_actual_by_predicted() -> None:
-    counts = scores.count_confusions(np.array([0, 0, 2, 2]), np.array([0, 2, 2, 2]), classes=3)
-    assert counts.tolist() == [[1, 0, 1], [0, 0, 0], [0, 0, 2]]
-
-
-def test_labels_of_255_classes_do_not_overflow() -> None:
-    labels = np.array([254], np.uint8)
-    assert scores.count_confusions(labels, labels, classes=255)[254, 254] == 1
+def score(confusions: list[list[int]]) -> pd.DataFrame:
+    """Return the scores of predictions that are counted in a matrix, actual by predicted."""
+    counts = np.array(confusions)
+    actual, predicted = (
+        places.repeat(counts.ravel()) for places in np.indices(counts.shape).reshape(2, -1)
+    )
+    table = pd.DataFrame({"actual": actual, "predicted": predicted})
+    return scores.score_classes(table, len(counts))
 
 
 def test_each_class_has_its_scores() -> None:
-    table = scores.score_classes(np.array([[3, 1, 0], [2, 4, 0], [0, 0, 5]]))
+    table = score([[3, 1, 0], [2, 4, 0], [0, 0, 5]])
     assert table["precision"].tolist() == [3 / 5, 4 / 5, 1]
     assert table["recall"].tolist() == [3 / 4, 4 / 6, 1]
     assert table["f1"].tolist() == pytest.approx([2 / 3, 8 / 11, 1])
@@ -29,11 +29,18 @@ def test_each_class_has_its_scores() -> None:
 
 def test_a_class_has_no_score_where_nothing_is_divided_by_nothing() -> None:
     """Class 1 is never predicted, class 2 never occurs, class 3 neither."""
-    table = scores.score_classes(np.array([[1, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]))
+    table = score([[1, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
     assert table["precision"].isna().tolist() == [False, True, False, True]
     assert table["recall"].isna().tolist() == [False, False, True, True]
     assert table["f1"].isna().tolist() == [False, False, False, True]
     assert table["f1"].mean() == pytest.approx((0.5 + 0 + 0) / 3), "class 3 does not count"
+
+
+def test_labels_of_255_classes_do_not_overflow() -> None:
+    labels = np.array([254, 254, 0], np.uint8)
+    table = scores.score_classes(pd.DataFrame({"actual": labels, "predicted": labels}), 255)
+    assert table.loc[[254, 0], "support"].tolist() == [2, 1]
+    assert table.loc[[254, 0], "f1"].tolist() == [1, 1]
 
 
 def test_the_calibration_error_is_the_one_computed_by_hand() -> None:

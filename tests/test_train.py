@@ -1,47 +1,25 @@
 """Training's parts: how the data is split, shuffled and batched, and what is written down."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from stages.backend import runtime
-from stages.backend.runtime import keras
+from stages.backend.runtime import keras, tf
+from stages.common import paths
 from stages.common.errors import InputError
-from stages.train.__main__ import TrainParams, augmentation, model, seeding
-from stages.train.__main__ import __main__ as train
-from stages.train.batches import Batches, TrainingBatches
-from tests.test_model import SHAPE, params
-
-DEFAULTS = {
-    "epochs": 2,
-    "batch_size": 32,
-    "validation_split": 0.1,
-    "optimizer": "adam",
-    "learning_rate": 0.001,
-    "schedule": "constant",
-    "precision": "float32",
-    "label_smoothing": 0.0,
-    "augmentation": {"translation": 0.0},
-    "threads": 2,
-}
-
-
-def settings(**changes: object) -> TrainParams:
-    return TrainParams.model_validate(DEFAULTS | changes)
-
-
-def training_batches(
-    images: np.ndarray, labels: np.ndarray, classes: int | None = None, **options: Any
-) -> TrainingBatches:
-    rows = np.arange(len(labels))
-    options = {"seed": 42, "translation": 0.0, "smoothing": 0.0} | options
-    return TrainingBatches(images, labels, rows, 4, classes, **options)
+from stages.train import __main__ as train
+from stages.train import augmentation, fitting, model, seeding
+from stages.train.batches import augment, check_shares, feed, gather, make_targets, split
+from tests.builders import SHAPE, model_params, train_params
 
 
 def test_the_last_tenth_validates_as_in_keras() -> None:
-    training, validation = train.split(np.zeros(60_000), settings())
+    training, validation = split(60_000, train_params())
     assert (training[0], training[-1]) == (0, 53_999)
     assert (validation[0], validation[-1]) == (54_000, 59_999)
 
@@ -54,35 +32,28 @@ def test_the_split_is_the_one_of_keras_fit(n: int, part: float) -> None:
     network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     network.compile(loss=lambda actual, predicted: actual + 0 * predicted)
     seen = network.fit(labels, labels, validation_split=part, batch_size=n, verbose=0).history
-    training, validation = train.split(labels, settings(batch_size=1, validation_split=part))
+    training, validation = split(len(labels), train_params(batch_size=1, validation_split=part))
     assert seen["loss"] == [pytest.approx(labels[training].mean())]
     assert seen["val_loss"] == [pytest.approx(labels[validation].mean())]
 
 
 def test_a_split_without_validation_images_is_refused() -> None:
     with pytest.raises(InputError, match=r"train\.validation_split 0\.999"):
-        train.split(np.zeros(10), settings(validation_split=0.999, batch_size=1))
+        split(10, train_params(validation_split=0.999, batch_size=1))
 
 
 def test_a_batch_larger_than_the_training_set_is_refused() -> None:
     with pytest.raises(InputError, match=r"train\.batch_size is 32; expected at most 27"):
-        train.split(np.zeros(30), settings())
+        split(30, train_params())
 
 
-def test_an_epoch_visits_every_row_once_in_an_order_of_its_own() -> None:
+def test_batches_hold_the_rows_in_their_order_and_the_targets_of_their_labels() -> None:
     images = np.arange(10, dtype=np.float32).reshape(10, 1, 1, 1)
-    labels = np.arange(10, dtype=np.uint8)
-    batches = training_batches(images, labels)
-    orders = []
-    for epoch in 1, 2:
-        batches.start(epoch)
-        parts = [batches[i] for i in range(len(batches))]
-        assert [len(part[1]) for part in parts] == [4, 4, 2]
-        for x, y in parts:
-            np.testing.assert_array_equal(x.ravel(), y)
-        orders.append(np.concatenate([part[1] for part in parts]).tolist())
-    assert sorted(orders[0]) == sorted(orders[1]) == list(range(10))
-    assert orders[0] != orders[1]
+    labels = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0], np.uint8)
+    targets = np.array([5, 6, 7])
+    found = list(gather(images, labels, targets, np.array([9, 1, 4, 3, 2, 8, 5]), 3))
+    assert [x.ravel().tolist() for x, _ in found] == [[9, 1, 4], [3, 2, 8], [5]]
+    assert [y.tolist() for _, y in found] == [[5, 6, 6], [5, 7, 7], [7]]
 
 
 def test_augmentation_moves_each_image_on_its_own_by_whole_pixels_up_to_the_fraction() -> None:
@@ -109,60 +80,59 @@ def test_what_an_augmented_image_pushes_over_the_edge_is_lost_and_zeros_move_in(
 
 
 def test_augmentation_depends_on_seed_epoch_and_batch_and_on_nothing_before() -> None:
-    images = np.random.default_rng(0).random((8, 28, 28, 1), np.float32)
-    labels = np.zeros(8, np.uint8)
+    image = np.random.default_rng(0).random((28, 28, 1), np.float32)
+    batch = np.stack([image] * 4), np.zeros(4)
 
-    def batch(seed: int, epoch: int, index: int) -> bytes:
-        batches = training_batches(images, labels, seed=seed, translation=0.1)
-        batches.rows = np.arange(8)
-        batches.epoch = epoch
-        return batches[index][0].tobytes()
+    def augmented(seed: int, epoch: int) -> list[bytes]:
+        return [images.tobytes() for images, _ in augment(iter([batch] * 2), 0.1, seed, epoch)]
 
-    first = batch(1, 1, 0)
-    assert batch(1, 1, 0) == first
-    images[4:] = images[:4]
-    assert len({first, batch(1, 1, 1), batch(1, 2, 0), batch(2, 1, 0)}) == 4
+    assert augmented(1, 1) == augmented(1, 1)
+    assert len({*augmented(1, 1), *augmented(1, 2), *augmented(2, 1)}) == 6
+
+
+def test_without_augmentation_images_stay_as_they_are() -> None:
+    images = np.random.default_rng(0).random((4, 28, 28, 1), np.float32)
+    ((same, _),) = augment(iter([(images, np.zeros(4))]), 0.0, 1, 1)
+    assert same is images
 
 
 def test_a_smoothed_target_gives_every_class_its_share_and_validation_gets_whole_ones() -> None:
-    images = np.zeros((4, 1, 1, 1), np.float32)
-    labels = np.array([2, 0, 1, 2], np.uint8)
-    _, whole = Batches(images, labels, np.arange(4), 4, classes=4)[0]
-    assert whole.tolist() == [[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
-    batches = training_batches(images, labels, 4, smoothing=0.2)
-    _, smoothed = batches[0]
-    shares = whole[batches.rows].astype(bool)
-    assert smoothed[shares] == pytest.approx(0.85)
-    assert smoothed[~shares] == pytest.approx(0.05)
-    assert smoothed.dtype == np.float32
+    smoothed, whole = make_targets(4, 0.2)
+    np.testing.assert_array_equal(whole, np.eye(4))
+    np.testing.assert_allclose(smoothed, np.where(np.eye(4), 0.85, 0.05), rtol=1e-6)
+    assert smoothed.dtype == whole.dtype == np.float32
+
+
+def test_without_smoothing_targets_are_the_numbers_of_the_classes() -> None:
+    for targets in make_targets(4, 0.0):
+        assert targets.tolist() == [0, 1, 2, 3]
 
 
 def test_the_loss_of_smoothed_targets_is_the_one_of_keras() -> None:
     labels = np.array([0, 1, 2, 1])
     probabilities = np.array([[0.7, 0.2, 0.1]] * 4, np.float32)
-    batches = training_batches(np.zeros((4, 1, 1, 1)), labels, 3, smoothing=0.1)
-    _, targets = batches[0]
     smoothing = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
-    expected = smoothing(np.eye(3)[labels[batches.rows]], probabilities)
-    found = keras.losses.CategoricalCrossentropy()(targets, probabilities)
+    expected = smoothing(np.eye(3)[labels], probabilities)
+    targets, _ = make_targets(3, 0.1)
+    found = keras.losses.CategoricalCrossentropy()(targets[labels], probabilities)
     assert float(found) == pytest.approx(float(expected))
 
 
 def test_one_cycle_climbs_for_a_fifth_and_falls_to_zero() -> None:
-    rate = train.learning_rate(settings(schedule="one_cycle", learning_rate=0.006), steps=100)
+    rate = fitting.learning_rate(train_params(schedule="one_cycle", learning_rate=0.006), steps=100)
     assert [float(rate(step)) for step in (0, 10, 20, 60, 100)] == pytest.approx(
         [0, 0.003, 0.006, 0.003, 0], abs=1e-9
     )
 
 
 def test_a_constant_rate_is_constant() -> None:
-    assert train.learning_rate(settings(learning_rate=0.006), steps=100) == 0.006
+    assert fitting.learning_rate(train_params(learning_rate=0.006), steps=100) == 0.006
 
 
 def test_in_bfloat16_the_weights_and_the_softmax_stay_float32() -> None:
     runtime.keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        network = model.build(params(), SHAPE, 10)
+        network = model.build(model_params(), SHAPE, 10)
     finally:
         runtime.keras.config.set_dtype_policy("float32")
     assert {layer.compute_dtype for layer in network.layers[:-1]} == {"bfloat16"}
@@ -172,13 +142,13 @@ def test_in_bfloat16_the_weights_and_the_softmax_stay_float32() -> None:
 
 def test_gpus_that_would_get_unequal_shares_are_refused() -> None:
     rows = np.arange(288), np.arange(30)
-    train.check_shares(settings(batch_size=32), 2, rows)
+    check_shares(train_params(batch_size=32), 2, *rows)
     with pytest.raises(InputError, match="gives a batch of 30 images to 4 GPUs"):
-        train.check_shares(settings(batch_size=32), 4, rows)
+        check_shares(train_params(batch_size=32), 4, *rows)
 
 
 def test_dropout_depends_on_seed_and_epoch_and_on_nothing_before() -> None:
-    network = model.build(params(), SHAPE, 10)
+    network = model.build(model_params(), SHAPE, 10)
     images = np.ones((4, *SHAPE), np.float32)
 
     def outputs(seed: int, epoch: int) -> list[float]:
@@ -194,7 +164,7 @@ def test_dropout_depends_on_seed_and_epoch_and_on_nothing_before() -> None:
 
 
 def test_initial_weights_have_the_spread_that_glorot_and_bengio_give() -> None:
-    network = model.build(params(), SHAPE, 10)
+    network = model.build(model_params(), SHAPE, 10)
     seeding.draw_weights(network, seed=3)
     kernel = network.layers[-3].kernel.numpy()
     assert kernel.shape == (1600, 32)
@@ -203,10 +173,61 @@ def test_initial_weights_have_the_spread_that_glorot_and_bengio_give() -> None:
     assert kernel.std() == pytest.approx(limit / np.sqrt(3), rel=0.02)
 
 
-def test_the_history_counts_epochs_from_one() -> None:
-    table = train.tabulate([[0.5, 0.8, 0.4, 0.9], [0.3, 0.9, 0.2, 0.95]])
-    assert table.to_csv(index=False).splitlines() == [
-        "epoch,loss,accuracy,val_loss,val_accuracy",
-        "1,0.5,0.8,0.4,0.9",
-        "2,0.3,0.9,0.2,0.95",
-    ]
+def compiled() -> keras.Model:
+    """Return a model that gives each of two classes the same probability, and learns nothing."""
+    network = keras.Sequential(
+        [
+            keras.Input((1, 1, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2, "softmax", kernel_initializer="zeros"),
+        ]
+    )
+    fitting.compile_model(network, train_params(learning_rate=1e-30, optimizer="sgd"), steps=1)
+    return network
+
+
+def data(values: list[float], labels: list[int]) -> tf.data.Dataset:
+    images = np.array(values, np.float32).reshape(-1, 1, 1, 1)
+    return feed(
+        lambda: gather(images, np.array(labels), np.arange(2), np.arange(len(labels)), 4), 1
+    )
+
+
+def test_an_epoch_gives_its_number_and_its_metrics() -> None:
+    row = fitting.fit_epoch(compiled(), 3, data([1, 1], [0, 1]), data([1] * 4, [0, 0, 0, 1]))
+    assert list(row) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    assert row["epoch"] == 3
+    assert (row["loss"], row["val_loss"]) == pytest.approx((np.log(2), np.log(2)))
+    assert (row["accuracy"], row["val_accuracy"]) == (0.5, 0.75)
+
+
+@pytest.mark.parametrize("places", [(np.nan, 1.0), (1.0, np.nan)])
+def test_a_loss_that_is_not_finite_ends_the_training(places: tuple[float, float]) -> None:
+    with pytest.raises(InputError, match="training diverged in epoch 2"):
+        fitting.fit_epoch(compiled(), 2, *(data([place], [0]) for place in places))
+
+
+def test_each_epoch_sees_all_training_images_in_an_order_of_its_own_and_validates_on_the_rest(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`train` as it is but for the learning itself: what is fed to each epoch is looked at."""
+    epochs: list[list[list[bytes]]] = []
+    dropouts: list[tuple[int, ...]] = []
+
+    def watch(network: Any, epoch: int, *fed: tf.data.Dataset) -> dict[str, float]:
+        epochs.append([[image.tobytes() for x, _ in part for image in x.numpy()] for part in fed])
+        states = (v for v in network.variables if v.name == "seed_generator_state")
+        dropouts.append(tuple(int(n) for v in states for n in v.numpy()))
+        return {"epoch": epoch}
+
+    monkeypatch.setattr(train, "fit_epoch", watch)
+    train.main()
+    images = [image.tobytes() for image in np.load(paths.X_TRAIN)]
+    for training, validation in epochs:
+        assert sorted(training) == sorted(images[:270])
+        assert validation == images[270:]
+    (first, _), (second, _) = epochs
+    assert images[:270] != first != second != images[:270]
+    assert len({*dropouts[0], *dropouts[1]}) == 2 * 2 * 2, "two layers, each with two numbers"
+    assert pd.read_csv(paths.HISTORY)["epoch"].tolist() == [1, 2]
+    assert list(paths.CHECKPOINTS.glob("*.checkpoint")) == []

@@ -15,7 +15,12 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment
 
 
 def save(model: keras.Model, path: Path) -> None:
-    """Write `model` as a `.keras` file that any Keras 3 opens, the same bytes each time."""
+    """Write `model` as a `.keras` file that any Keras 3 opens, the same bytes each time.
+
+    Whoever loads it computes in float32, on every CPU alike, whatever `model` was trained in.
+    """
+    for layer in model.layers:
+        layer.dtype_policy = keras.DTypePolicy("float32")
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder, "model.keras")
         model.save(written)

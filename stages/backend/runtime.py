@@ -1,13 +1,24 @@
 """Keras and TensorFlow, imported silently and pinned: other modules import both from here."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"  # off, it is 1.9x slower and rounds differently
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from stages.backend import cpu
+
+# A user's settings change numbers (fast math, XLA, threads), limit epochs or end in errors.
+SETTINGS = ("DNNL_", "KERAS_", "KMP_", "MKL_", "OMP_", "ONEDNN_", "TF_", "XLA_")
+OURS = {
+    "KERAS_BACKEND": "tensorflow",
+    "KERAS_HOME": os.devnull,  # no keras.json is read from there
+    "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
+    "TF_ENABLE_ONEDNN_OPTS": "1",  # off, it is 1.9x slower and rounds differently
+}
+for name in [name for name in os.environ if name.startswith(SETTINGS)]:
+    del os.environ[name]
+os.environ |= OURS
 
 
 @contextmanager
@@ -33,21 +44,27 @@ with silent_stderr():
     import keras
     import tensorflow as tf
 
-__all__ = ["keras", "pin", "strategy", "tf"]
+__all__ = ["describe", "keras", "pin", "strategy", "tf"]
 
 
-def pin(threads: int, precision: str = "float32") -> None:
-    """Use `threads` threads and deterministic kernels; call it before any other TensorFlow code.
+def pin(threads: int, precision: str = "float32", use_gpus: bool = False) -> None:
+    """Make results depend on nothing but the inputs; call it before any other TensorFlow code.
 
-    Sums are split among threads, so the last bits of the weights depend on their number. What a
-    user's ~/.keras/keras.json says is overruled. `precision` is a dtype policy of Keras.
+    Sums are split among threads, so the last bits of the weights depend on the number of
+    `threads`. oneDNN chooses its kernels by the CPU: for float32 it is limited to AVX2, which
+    gives the same bytes on every CPU that has it. Other `precision`s, dtype policies of Keras,
+    have no such kernels and are not limited.
     """
+    if precision == "float32":
+        os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"  # read when oneDNN makes its first kernel
+    for gpu in tf.config.list_physical_devices("GPU"):
+        # By default TensorFlow takes all memory of a GPU, and two trials could not share it.
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if not use_gpus:
+        tf.config.set_visible_devices([], "GPU")
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     tf.config.experimental.enable_op_determinism()
-    keras.config.set_floatx("float32")
-    keras.config.set_epsilon(1e-7)
-    keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy(precision)
 
 
@@ -55,3 +72,21 @@ def strategy() -> tf.distribute.Strategy:
     """Return how to train here: on every GPU at once if there are several."""
     gpus = [gpu.name for gpu in tf.config.list_logical_devices("GPU")]
     return tf.distribute.MirroredStrategy(gpus) if len(gpus) > 1 else tf.distribute.get_strategy()
+
+
+def describe() -> str:
+    """Say on what this process computes, and on which other machines the bytes are the same."""
+    gpus = tf.config.list_logical_devices("GPU")
+    if gpus:
+        return f"Computing on GPUs ({len(gpus)}): the bytes will differ from those of a CPU"
+    where = f"Computing on the CPU, {cpu.model_name()}"
+    if shutil.which("nvidia-smi"):
+        where += (
+            ", since TensorFlow sees no GPU (to use one: pip install --require-hashes "
+            "-r requirements/gpu.txt)"
+        )
+    if not cpu.has_avx2():
+        return f"{where}: it has no AVX2, so the bytes will differ from those of other CPUs"
+    if keras.config.dtype_policy().name != "float32":
+        return f"{where}, in bfloat16: the same bytes on this type of CPU only"
+    return f"{where}: the same bytes on every x86-64 CPU with AVX2"

@@ -1,5 +1,6 @@
 """A user's mistake, or a failing system, ends a program in one line and never in a traceback."""
 
+import io
 import os
 import sys
 import time
@@ -16,11 +17,15 @@ def in_one_line(program: str) -> Iterator[None]:
     """Turn errors of the block into one line on stderr that starts with `program`.
 
     Exits with 1 after an InputError, an OSError (no permission, a full disk), or when nobody
-    reads stdout any more, and with 130 after an interrupt.
+    reads stdout any more, and with 130 after an interrupt. A character that the terminal can't
+    show is printed as its code.
     """
+    for stream in sys.stdout, sys.stderr:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         yield
-        sys.stdout.flush()
+        print(end="", flush=True)  # unlike sys.stdout.flush(), it works if stdout is closed
     except BrokenPipeError:
         # Python flushes stdout once more when it ends, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -11,6 +11,8 @@ from ruamel.yaml.error import YAMLError
 from stages.common.errors import InputError
 from stages.common.paths import PARAMS
 
+SECTIONS = ("seed", "prepare", "model", "train", "visualize")
+
 T = TypeVar("T")
 
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
@@ -23,23 +25,13 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class Document(Section):
-    """The sections of params.yaml, each of which is checked by the stage that it belongs to."""
-
-    seed: Any
-    prepare: Any
-    model: Any
-    train: Any
-    visualize: Any
-
-
 def load(section: str, schema: type[T]) -> T:
     """Return a section of params.yaml; raise InputError if the file or the section is wrong."""
     return check(section, load_all()[section], schema)
 
 
 def load_all() -> dict[str, Any]:
-    """Return params.yaml, its sections unchecked; raise InputError if it is not as Document says.
+    """Return params.yaml, each section unchecked; raise InputError unless it has these sections.
 
     It is parsed as YAML 1.2, like DVC does: 1e-3 is a number, and `off` is text.
     """
@@ -47,8 +39,10 @@ def load_all() -> dict[str, Any]:
         document = YAML(typ="safe").load(PARAMS)
     except (YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{PARAMS}: not valid YAML: {' '.join(str(error).split())}") from None
-    check("", document, Document)
-    return dict(document)
+    if not isinstance(document, dict) or document.keys() != set(SECTIONS):
+        found = ", ".join(map(str, document)) if isinstance(document, dict) else repr(document)
+        raise InputError(f"{PARAMS}: found {found:.200}; expected {', '.join(SECTIONS)}")
+    return document
 
 
 def check(section: str, value: Any, schema: type[T]) -> T:
@@ -71,8 +65,7 @@ def explain(section: str, schema: Any, detail: ErrorDetails) -> str:
         case "extra_forbidden":
             return f"{key}: unknown key; expected {keys(schema, detail['loc'][:-1])}"
         case "model_type":
-            prefix = f"{key}: " if key else ""
-            return f"{prefix}found {found}; expected the keys {keys(schema, detail['loc'])}"
+            return f"{key}: found {found}; expected the keys {keys(schema, detail['loc'])}"
     return f"{key}: found {found}; {detail['msg'][0].lower()}{detail['msg'][1:]}"
 
 

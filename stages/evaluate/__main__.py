@@ -3,13 +3,14 @@
 import json
 
 import numpy as np
+import pandas as pd
 
 from stages.backend import archive, runtime
-from stages.common import paths
+from stages.common import params, paths
 from stages.common.errors import run_stage
 from stages.common.files import write_array, write_table, write_text
-from stages.evaluate.measures import first_kernels, measure, tabulate
-from stages.evaluate.scores import calibrate, score_classes
+from stages.common.holdout import first_held_out
+from stages.evaluate import scores
 
 # One thread costs a second more than two, and the bytes do not depend on the machine's cores.
 THREADS = 1
@@ -17,22 +18,35 @@ THREADS = 1
 
 def main() -> None:
     images, labels = np.load(paths.X_TEST, mmap_mode="r"), np.load(paths.Y_TEST)
+    training_images = len(np.load(paths.Y_TRAIN, mmap_mode="r"))
+    last_epoch = pd.read_csv(paths.HISTORY).iloc[-1]
+    validation_split = params.load_all()["train"]["validation_split"]  # checked by train
     runtime.pin(THREADS)
+    print(runtime.describe(), flush=True)
     model = archive.load(paths.MODEL)
 
     probabilities = model.predict(images, batch_size=1000, verbose=0)
-    predictions = tabulate(probabilities, labels)
-    actual, predicted = predictions["actual"], predictions["predicted"]
-    metrics = measure(probabilities, labels)
-    print(f"Test loss:     {metrics['loss']:.3f}")
-    print(f"Test accuracy: {metrics['accuracy']:.2%}")
+    predictions = scores.tabulate(probabilities, labels)
+    correct = predictions["actual"] == predictions["predicted"]
+    metrics = {
+        "validation": {
+            "loss": last_epoch["val_loss"],
+            "accuracy": last_epoch["val_accuracy"],
+            "images": training_images - first_held_out(training_images, validation_split),
+        },
+        "test": scores.measure(probabilities, labels),
+    }
+    print(f"Validation accuracy: {metrics['validation']['accuracy']:.2%}")
+    print(f"Test accuracy:       {metrics['test']['accuracy']:.2%}")
+    print(f"Test loss:           {metrics['test']['loss']:.3f}")
 
-    write_text(paths.METRICS, json.dumps({"test": metrics}, indent=2) + "\n")
+    write_text(paths.METRICS, json.dumps(metrics, indent=2) + "\n")
+    write_table(paths.MISTAKES, predictions.loc[~correct, ["index", "actual", "predicted"]])
     write_array(paths.PROBABILITIES, probabilities)
     write_table(paths.PREDICTIONS, predictions)
-    write_table(paths.CLASS_SCORES, score_classes(actual, predicted, probabilities.shape[1]))
-    write_table(paths.CALIBRATION, calibrate(predictions["confidence"], actual == predicted))
-    write_array(paths.KERNELS, first_kernels(model))
+    write_table(paths.CLASS_SCORES, scores.score_classes(predictions, probabilities.shape[1]))
+    write_table(paths.CALIBRATION, scores.calibrate(predictions["confidence"], correct))
+    write_array(paths.KERNELS, scores.first_kernels(model))
 
 
 if __name__ == "__main__":

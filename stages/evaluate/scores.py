@@ -1,18 +1,23 @@
-"""Scores of each class and calibration, without TensorFlow."""
+"""What a model's predictions are worth: metrics, scores of each class, calibration."""
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from stages.backend.runtime import keras
+
 BINS = 15  # as many as the papers that compare calibration errors have
 
 
-def score_classes(actual: np.ndarray, predicted: np.ndarray, classes: int) -> pd.DataFrame:
+def score_classes(predictions: pd.DataFrame, classes: int) -> pd.DataFrame:
     """Return precision, recall, F1 = 2 TP / (2 TP + FP + FN) and support, one row per class.
 
+    `predictions` has the columns actual and predicted.
     0/0 gives NaN: the precision of a class that was never predicted, the recall of one that never
     occurred, the F1 of one that neither occurred nor was predicted.
     """
-    actual, predicted = np.asarray(actual), np.asarray(predicted)
+    actual, predicted = predictions["actual"].to_numpy(), predictions["predicted"].to_numpy()
     support, guesses, correct = (
         np.bincount(labels, minlength=classes)
         for labels in (actual, predicted, actual[actual == predicted])
@@ -47,3 +52,38 @@ def calibration_error(bins: pd.DataFrame) -> float:
     """Return the expected calibration error: the mean gap of accuracy and confidence, by count."""
     gaps = (bins["accuracy"] - bins["confidence"]).abs()
     return float((gaps * bins["count"]).sum() / bins["count"].sum())
+
+
+def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Return the metrics of class probabilities (n, classes) for labels (n,)."""
+    predictions = tabulate(probabilities, labels)
+    correct = predictions["actual"] == predictions["predicted"]
+    losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
+    class_scores = score_classes(predictions, probabilities.shape[1])
+    return {
+        "loss": float(losses.numpy().mean(dtype=np.float64)),
+        "accuracy": float(correct.mean()),
+        "errors": int((~correct).sum()),
+        "macro_f1": float(class_scores["f1"].mean()),
+        "ece": calibration_error(calibrate(predictions["confidence"], correct)),
+        "images": len(labels),
+    }
+
+
+def tabulate(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+    """Return one row per image: its index, its label, the predicted one and its probability."""
+    return pd.DataFrame(
+        {
+            "index": np.arange(len(labels)),
+            "actual": labels,
+            "predicted": probabilities.argmax(axis=1),
+            "confidence": probabilities.max(axis=1),
+        }
+    )
+
+
+def first_kernels(model: keras.Model) -> np.ndarray:
+    """Return the first convolution's kernels, float32 (height, width, channels, filters)."""
+    convolutions = (layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
+    kernels: np.ndarray = next(convolutions).kernel.numpy()
+    return kernels

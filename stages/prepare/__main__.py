@@ -5,7 +5,6 @@ from stages.common.errors import run_stage
 from stages.common.files import write_array, write_text
 from stages.common.paths import CLASSES, RAW, X_TEST, X_TRAIN, Y_TEST, Y_TRAIN
 from stages.prepare import dataset
-from stages.prepare.scaling import scale
 from stages.prepare.schema import PrepareParams
 
 
@@ -14,9 +13,9 @@ def main() -> None:
     train, test, names = dataset.read(folder)
     print(f"{folder}: {len(train.labels):,} training and {len(test.labels):,} test images")
 
-    write_array(X_TRAIN, scale(train.images))
+    write_array(X_TRAIN, dataset.scale(train.images))
     write_array(Y_TRAIN, train.labels)
-    write_array(X_TEST, scale(test.images))
+    write_array(X_TEST, dataset.scale(test.images))
     write_array(Y_TEST, test.labels)
     write_text(CLASSES, "\n".join(names) + "\n")
 

@@ -39,14 +39,11 @@ def check_agreement(folder: Path, train: Split, test: Split) -> None:
             f"{folder}: training images are {train.images.shape[1:]}, test images "
             f"{test.images.shape[1:]}; expected one size"
         )
-    classes = np.unique(train.labels)
-    if len(classes) < 2:
-        raise InputError(f"{folder}: training labels are all {classes[0]}; expected two classes")
-    skipped = np.setdiff1d(np.arange(classes[-1] + 1), classes)
-    if len(skipped):
+    classes = np.unique(train.labels).tolist()
+    if len(classes) < 2 or classes != list(range(len(classes))):
         raise InputError(
-            f"{folder}: training labels reach {classes[-1]} but skip {skipped[0]}; "
-            "expected every class from 0 on"
+            f"{folder}: training labels are {str(classes)[:60]}; expected each class from 0 on, "
+            "and at least two"
         )
     if test.labels.max() > classes[-1]:
         raise InputError(
@@ -77,3 +74,9 @@ def read(folder: Path) -> tuple[Split, Split, list[str]]:
     train, test = read_split(folder, "train"), read_split(folder, "t10k")
     check_agreement(folder, train, test)
     return train, test, name_classes(folder, classes=int(train.labels.max()) + 1)
+
+
+def scale(images: np.ndarray) -> np.ndarray:
+    """Turn uint8 images (n, height, width) into float32 (n, height, width, 1) in [0, 1]."""
+    scaled: np.ndarray = np.divide(images, 255, dtype=np.float32)
+    return scaled[..., np.newaxis]

@@ -1,24 +1,27 @@
 """Train the network; an interrupted run resumes after its last finished epoch."""
 
+import math
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from stages.backend import archive, runtime
+from stages.backend import archive, cpu, runtime
 from stages.common import params
 from stages.common.errors import run_stage
 from stages.common.files import write_table, write_text
 from stages.common.paths import HISTORY, MODEL, REQUIREMENTS, SUMMARY, X_TRAIN, Y_TRAIN
 from stages.train import checkpoint, seeding
-from stages.train.batches import Batches, TrainingBatches, check_shares, split
-from stages.train.fitting import History, compile_model, fit, tabulate
+from stages.train.batches import Batches, augment, check_shares, feed, gather, make_targets, split
+from stages.train.fitting import compile_model, fit_epoch
 from stages.train.model import build, summarise
 from stages.train.schema import ModelParams, TrainParams
 
 # What dvc.yaml declares: a checkpoint is good for the same inputs as the stage's outputs are.
-INPUTS = [REQUIREMENTS, X_TRAIN, Y_TRAIN]
-INPUTS += [Path("stages/train"), Path("stages/backend"), Path("stages/common")]
+CODE = [Path("stages", folder) for folder in ("train", "backend", "common")]
+INPUTS = [REQUIREMENTS, X_TRAIN, Y_TRAIN, *CODE]
 
 
 def main() -> None:
@@ -27,46 +30,50 @@ def main() -> None:
     train = params.load("train", TrainParams)
     images, labels = np.load(X_TRAIN, mmap_mode="r"), np.load(Y_TRAIN)
     rows, held_out = split(len(labels), train)
+    classes = int(labels.max()) + 1
+    targets, whole_targets = make_targets(classes, train.label_smoothing)
+    size = train.batch_size
+    steps = math.ceil(len(rows) / size)
 
-    runtime.pin(train.threads, train.precision)
+    runtime.pin(train.threads, train.precision, use_gpus=True)
     strategy = runtime.strategy()
     devices = strategy.num_replicas_in_sync
-    check_shares(train, devices, [rows, held_out])
-    classes = int(labels.max()) + 1
-    one_hot = classes if train.label_smoothing else None
-    batches = TrainingBatches(
-        images,
-        labels,
-        rows,
-        train.batch_size,
-        one_hot,
-        seed=seed,
-        translation=train.augmentation.translation,
-        smoothing=train.label_smoothing,
-    )
-    validation = Batches(images, labels, held_out, train.batch_size, one_hot)
+    check_shares(train, devices, rows, held_out)
     with strategy.scope():
         model = build(network, images.shape[1:], classes)
         seeding.draw_weights(model, seed)
         summary = summarise(model)
-        compile_model(model, train, steps=train.epochs * len(batches))
+        compile_model(model, train, train.epochs * steps)
     print(summary)
-    if devices > 1:
-        print(f"Training on {devices} GPUs, which share each batch", flush=True)
+    print(runtime.describe(), flush=True)
 
-    path = checkpoint.path_for((seed, network, train, devices, sys.version), INPUTS)
+    def training(epoch: int) -> Batches:
+        order = rows[seeding.permutation(len(rows), seed, epoch)]
+        batches = gather(images, labels, targets, order, size)
+        return augment(batches, train.augmentation.translation, seed, epoch)
 
-    def keep(history: History) -> None:
-        checkpoint.save(path, model, history)
+    def validation() -> Batches:
+        return gather(images, labels, whole_targets, held_out, size)
 
+    # In bfloat16 the bytes depend on the type of the CPU.
+    cpu_model = cpu.model_name() if train.precision != "float32" else None
+    machine = sys.version, devices, cpu_model
+    path = checkpoint.path_for((seed, network, train, machine), INPUTS)
     with checkpoint.exclusive(path):
         history = checkpoint.restore(path, model)
         if history:
-            print(f"Resuming after epoch {len(history)} of {train.epochs}", flush=True)
-        fit(model, batches, validation, train.epochs, history, keep)
+            print(f"Resuming after epoch {len(history)} of {train.epochs}")
+            write_table(HISTORY, pd.DataFrame(history))
+        validating = feed(validation, math.ceil(len(held_out) / size))
+        for epoch in range(len(history) + 1, train.epochs + 1):
+            print(f"Epoch {epoch}/{train.epochs}", flush=True)
+            seeding.seed_dropout(model, seed, epoch)
+            batches = feed(partial(training, epoch), steps)
+            history.append(fit_epoch(model, epoch, batches, validating))
+            checkpoint.save(path, model, history)
+            write_table(HISTORY, pd.DataFrame(history))  # its curve can be watched
         archive.save(model, MODEL)
         write_text(SUMMARY, summary)
-        write_table(HISTORY, tabulate(history))
 
 
 if __name__ == "__main__":

@@ -1,25 +1,26 @@
 """Batches gathered from memory-mapped arrays, so that memory does not grow with the data."""
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from stages.backend.runtime import tf
 from stages.common.errors import InputError
+from stages.common.holdout import first_held_out
 from stages.train import seeding
 from stages.train.augmentation import translate
 from stages.train.schema import TrainParams
 
+# Images, float32 (n, height, width, channels), and targets, (n,) or (n, classes).
+Batches = Iterator[tuple[np.ndarray, np.ndarray]]
+
 
 def split(n: int, train: TrainParams) -> tuple[np.ndarray, np.ndarray]:
-    """Part `n` rows into those to train on and, from the end, those to validate on, as Keras does.
+    """Return which of `n` rows to train on and which, from the end, to validate on, as Keras does.
 
-    Returns row numbers, int64. Raises InputError if either part would be empty, or a batch larger
-    than the training part.
+    Raises InputError if either part would be empty, or a batch larger than the training part.
     """
-    first = math.floor(n * (1 - train.validation_split))
+    first = first_held_out(n, train.validation_split)
     if not 0 < first < n:
         raise InputError(
             f"params.yaml: train.validation_split {train.validation_split} parts {n} images into "
@@ -33,87 +34,59 @@ def split(n: int, train: TrainParams) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(first), np.arange(first, n)
 
 
-def check_shares(train: TrainParams, devices: int, parts: Sequence[np.ndarray]) -> None:
+def check_shares(train: TrainParams, devices: int, *parts: np.ndarray) -> None:
     """Raise InputError unless each of `devices` gets the same number of images of every batch.
 
     The gradients of the devices are averaged: an image in a smaller share would weigh more.
     """
-    sizes = {train.batch_size, *(len(rows) % train.batch_size for rows in parts)}
-    for size in sorted(size for size in sizes if size % devices):
-        raise InputError(
-            f"params.yaml: train.batch_size {train.batch_size} gives a batch of {size} images to "
-            f"{devices} GPUs; expected every batch, the last one too, to be a multiple of {devices}"
-        )
+    for size in train.batch_size, *(len(rows) % train.batch_size for rows in parts):
+        if size % devices:
+            raise InputError(
+                f"params.yaml: train.batch_size {train.batch_size} gives a batch of {size} images "
+                f"to {devices} GPUs; expected every batch to be a multiple of {devices}"
+            )
 
 
-@dataclass
-class Batches:
-    """Batches of images (n, height, width, channels) and labels (n,), in the order of `rows`.
+def make_targets(classes: int, smoothing: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the target of each class, to train with and to validate with.
 
-    `rows` is int64 (n,). With `classes`, labels become one-hot targets, float32 (n, classes).
+    Targets are the classes' numbers, (classes,); with `smoothing`, one-hot rows, float32
+    (classes, classes), of which all classes share a part in training.
     """
-
-    images: np.ndarray
-    labels: np.ndarray
-    rows: np.ndarray
-    batch_size: int
-    classes: int | None = None
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.rows) / self.batch_size)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        rows = self.rows[index * self.batch_size : (index + 1) * self.batch_size]
-        labels = self.labels[rows]
-        if self.classes:
-            labels = np.eye(self.classes, dtype=np.float32)[labels]
-        return self.images[rows], labels
+    if not smoothing:
+        numbers = np.arange(classes)
+        return numbers, numbers
+    one_hot = np.eye(classes, dtype=np.float32)
+    return one_hot * (1 - smoothing) + smoothing / classes, one_hot
 
 
-@dataclass(kw_only=True)
-class TrainingBatches(Batches):
-    """Batches in each epoch's own order, their images translated, both as `seed` decides.
-
-    `translation` is a fraction of the images' size. `smoothing` is the part of each one-hot target
-    that all classes share; it needs `classes`.
-    """
-
-    seed: int
-    translation: float
-    smoothing: float
-
-    def __post_init__(self) -> None:
-        self.unshuffled = self.rows
-        self.start(epoch=1)
-
-    def start(self, epoch: int) -> None:
-        """Shuffle for `epoch`, counted from 1."""
-        self.epoch = epoch
-        order = seeding.permutation(len(self.unshuffled), self.seed, epoch)
-        self.rows = self.unshuffled[order]
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        images, labels = super().__getitem__(index)
-        if self.translation:
-            rng = np.random.default_rng(seeding.stream(self.seed, self.epoch, index, 0))
-            images = translate(images, self.translation, rng)
-        if self.smoothing:
-            labels = labels * (1 - self.smoothing) + self.smoothing / labels.shape[1]
-        return images, labels
+def gather(
+    images: np.ndarray, labels: np.ndarray, targets: np.ndarray, rows: np.ndarray, size: int
+) -> Batches:
+    """Yield batches of `size` images and targets, in the order of `rows`."""
+    for start in range(0, len(rows), size):
+        batch = rows[start : start + size]
+        yield images[batch], targets[labels[batch]]
 
 
-def feed(batches: Batches) -> tf.data.Dataset:
-    """Wrap `batches` in a Dataset that prefetches two of them."""
+def augment(batches: Batches, translation: float, *key: int) -> Batches:
+    """Yield `batches`, their images translated as `key`, (seed, epoch), and their place decide."""
+    for i, (images, targets) in enumerate(batches):
+        rng = np.random.default_rng(seeding.stream(*key, i, 0))
+        yield translate(images, translation, rng) if translation else images, targets
+
+
+def feed(batches: Callable[[], Batches], n: int) -> tf.data.Dataset:
+    """Wrap the `n` batches that `batches` yields in a Dataset that prefetches two of them."""
     # Keras would wrap a PyDataset in an autotuned Dataset, whose autotuner keeps an epoch from
     # ending until it wakes up again: every fifth epoch of 5 s took 10 s.
     options = tf.data.Options()
     options.autotune.enabled = False
-    signature = tuple(tf.TensorSpec([None, *part.shape[1:]], part.dtype) for part in batches[0])
+    parts = next(batches())
+    signature = tuple(tf.TensorSpec([None, *part.shape[1:]], part.dtype) for part in parts)
     return (
-        tf.data.Dataset.from_generator(
-            lambda: (batches[i] for i in range(len(batches))), output_signature=signature
-        )
-        .apply(tf.data.experimental.assert_cardinality(len(batches)))
+        tf.data.Dataset.from_generator(batches, output_signature=signature)
+        .apply(tf.data.experimental.assert_cardinality(n))
         .prefetch(2)
         .with_options(options)
     )

@@ -7,11 +7,12 @@ from it.
 import fcntl
 import hashlib
 import io
+import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -36,17 +37,9 @@ def path_for(settings: object, inputs: Iterable[Path]) -> Path:
     return CHECKPOINTS / f"{digest.hexdigest()[:32]}.checkpoint"
 
 
-def lock(stream: IO[str], checkpoint: Path, wait: bool) -> bool:
-    """Lock `checkpoint` for this process, until `stream` is closed; return if that was possible.
-
-    Each checkpoint has a byte of its own of the file that `stream` is, far beyond its end.
-    """
-    try:
-        flags = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
-        fcntl.lockf(stream, flags, 1, int(checkpoint.stem[:15], 16))
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
+def lock(stream: IO[str], checkpoint: Path, flags: int = 0) -> None:
+    """Lock `checkpoint` until `stream` is closed: a byte of its own, far beyond the file's end."""
+    fcntl.lockf(stream, fcntl.LOCK_EX | flags, 1, int(checkpoint.stem[:15], 16))
 
 
 @contextmanager
@@ -58,14 +51,17 @@ def exclusive(checkpoint: Path) -> Iterator[None]:
     """
     CHECKPOINTS.mkdir(exist_ok=True)
     with (CHECKPOINTS / "lock").open("w") as stream:
-        if not lock(stream, checkpoint, wait=False):
+        try:
+            lock(stream, checkpoint, fcntl.LOCK_NB)
+        except OSError:
             print("Waiting for the same training, which still runs in this folder", flush=True)
-            lock(stream, checkpoint, wait=True)
+            lock(stream, checkpoint)
         others = [path for path in CHECKPOINTS.glob("*.checkpoint") if path != checkpoint]
         for old in sorted(others, key=lambda path: -path.stat().st_mtime)[KEPT:]:
-            if lock(stream, old, wait=False):
+            with suppress(OSError):  # while it is trained, it stays
+                lock(stream, old, fcntl.LOCK_NB)
                 old.unlink()
-                print(f"{old}: dropped, the oldest of {KEPT + 1} interrupted trainings", flush=True)
+                print(f"{old}: dropped, as {KEPT} newer trainings are interrupted", flush=True)
         yield
         checkpoint.unlink(missing_ok=True)
 
@@ -74,17 +70,17 @@ def variables(model: keras.Model) -> list[keras.Variable]:
     return [*model.variables, *model.optimizer.variables]
 
 
-def save(path: Path, model: keras.Model, history: Sequence[Sequence[float]]) -> None:
-    """Write the state after `len(history)` epochs, behind its SHA-256."""
+def save(path: Path, model: keras.Model, history: list[Any]) -> None:
+    """Write the state after the epochs of `history`, behind its SHA-256."""
     arrays = {str(i): variable.numpy() for i, variable in enumerate(variables(model))}
     buffer = io.BytesIO()
-    np.savez(buffer, history=np.array(history), **arrays)
+    np.savez(buffer, history=json.dumps(history), **arrays)
     content = buffer.getvalue()
     write_bytes(path, hashlib.sha256(content).digest() + content)
 
 
-def restore(path: Path, model: keras.Model) -> list[list[float]]:
-    """Set the model to the checkpoint's state and return its history, a row for each epoch.
+def restore(path: Path, model: keras.Model) -> list[Any]:
+    """Set the model to the checkpoint's state, and return the history that was saved with it.
 
     Returns an empty history, and leaves the model as it is, if there is no checkpoint; a damaged
     one is set aside as `damaged`, and reported on stderr.
@@ -100,5 +96,5 @@ def restore(path: Path, model: keras.Model) -> list[list[float]]:
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         for i, variable in enumerate(variables(model)):
             variable.assign(archive[str(i)])
-        history: list[list[float]] = archive["history"].tolist()
+        history: list[Any] = json.loads(str(archive["history"]))
     return history

@@ -1,27 +1,17 @@
-"""Compile and fit: the optimizer, its schedule, and what happens at the ends of an epoch."""
+"""Compile and fit: the optimizer, its schedule, and one epoch."""
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from stages.backend.runtime import keras
+from stages.backend.runtime import keras, tf
 from stages.common.errors import InputError
-from stages.train import seeding
-from stages.train.batches import Batches, TrainingBatches, feed
 from stages.train.schema import TrainParams
 
-OPTIMIZERS = {
-    "adam": keras.optimizers.Adam,
-    "sgd": keras.optimizers.SGD,
-    "rmsprop": keras.optimizers.RMSprop,
-}
+OPTIMIZERS = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
 WARM_UP = 0.2  # of the steps of a one_cycle schedule
-METRICS = ["loss", "accuracy", "val_loss", "val_accuracy"]
-
-History = list[list[float]]  # a row for each epoch, in the order of METRICS
+METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 def learning_rate(train: TrainParams, steps: int) -> Any:
@@ -51,58 +41,20 @@ def compile_model(model: keras.Model, train: TrainParams, steps: int) -> None:
     optimizer.build(model.trainable_variables)
 
 
-class EachEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """Seeds each epoch when it begins; when it ends, adds to the history and passes that on."""
-
-    def __init__(
-        self, batches: TrainingBatches, history: History, keep: Callable[[History], None]
-    ) -> None:
-        super().__init__()
-        self.batches = batches
-        self.history = history
-        self.keep = keep
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        seeding.seed_dropout(self.model, self.batches.seed, epoch + 1)
-        self.batches.start(epoch + 1)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        row = [float((logs or {})[name]) for name in METRICS]
-        if not np.isfinite(row).all():
-            raise InputError(
-                f"training diverged in epoch {epoch + 1}: loss {row[0]}; expected a finite loss: "
-                "lower train.learning_rate in params.yaml"
-            )
-        self.history.append(row)
-        self.keep(self.history)
-
-
-def fit(
-    model: keras.Model,
-    batches: TrainingBatches,
-    validation: Batches,
-    epochs: int,
-    history: History,
-    keep: Callable[[History], None],
-) -> None:
-    """Train `model` from the epoch after those in `history` on, and call `keep` after each epoch.
+def fit_epoch(
+    model: keras.Model, epoch: int, batches: tf.data.Dataset, validation: tf.data.Dataset
+) -> dict[str, float]:
+    """Train `model` for one epoch, and return the number of the epoch and its metrics.
 
     Raises InputError if the training diverges.
     """
-    model.fit(
-        feed(batches),
-        validation_data=feed(validation),
-        initial_epoch=len(history),
-        epochs=epochs,
-        shuffle=False,  # batches shuffle themselves, from the seed
-        callbacks=[EachEpoch(batches, history, keep)],
-        # A bar where somebody watches it; elsewhere one line per epoch, not per batch.
-        verbose=1 if sys.stdout.isatty() else 2,
-    )
-
-
-def tabulate(history: History) -> pd.DataFrame:
-    """Return the history with a column per metric, after the number of the epoch, from 1 on."""
-    table = pd.DataFrame(history, columns=METRICS)
-    table.insert(0, "epoch", range(1, len(history) + 1))
-    return table
+    # A bar where somebody watches it; elsewhere one line per epoch, not per batch.
+    verbose = 1 if sys.stdout.isatty() else 2
+    logs = model.fit(batches, validation_data=validation, shuffle=False, verbose=verbose).history
+    row = {name: float(logs[name][0]) for name in METRICS}
+    if not np.isfinite(list(row.values())).all():
+        raise InputError(
+            f"training diverged in epoch {epoch}: loss {row['loss']}; expected a finite loss: "
+            "lower train.learning_rate in params.yaml"
+        )
+    return {"epoch": epoch} | row

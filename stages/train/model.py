@@ -1,5 +1,8 @@
 """The network, written in three ways that give the same weights the same outputs."""
 
+import contextlib
+import io
+import os
 from collections.abc import Callable
 
 from stages.backend.runtime import keras
@@ -84,5 +87,8 @@ def build(params: ModelParams, shape: Shape, classes: int) -> keras.Model:
 def summarise(model: keras.Model) -> str:
     """Return Keras's table of the layers, their outputs' shapes and numbers of parameters."""
     lines: list[str] = []
-    model.summary(line_length=80, print_fn=lambda line, **_: lines.append(line))
+    # Keras asks the terminal for its width, and stdout whether it can write the table's lines.
+    os.environ["COLUMNS"] = "80"
+    with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), encoding="utf-8")):
+        model.summary(line_length=80, print_fn=lambda line, **_: lines.append(line))
     return "\n".join(lines) + "\n"

@@ -24,7 +24,7 @@ class TrainParams(Section):
     epochs: PositiveInt
     batch_size: PositiveInt
     validation_split: Annotated[float, Field(gt=0, lt=1)]
-    optimizer: Literal["adam", "sgd", "rmsprop"]
+    optimizer: Literal["adam", "sgd"]  # RMSprop rounds differently on Intel and AMD
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["constant", "one_cycle"]
     precision: Literal["float32", "mixed_bfloat16"]

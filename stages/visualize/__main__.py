@@ -8,6 +8,7 @@ import pandas as pd
 from stages.common import params, paths
 from stages.common.errors import run_stage
 from stages.common.files import load_names, write_bytes, write_text
+from stages.common.intervals import wilson
 from stages.visualize import figures, page
 from stages.visualize.schema import VisualizeParams
 
@@ -17,7 +18,8 @@ def main() -> None:
     names = load_names(paths.CLASSES)
     images = np.load(paths.X_TEST, mmap_mode="r")
     history = pd.read_csv(paths.HISTORY)
-    metrics = json.loads(paths.METRICS.read_text())
+    metrics = json.loads(paths.METRICS.read_text(encoding="utf-8"))
+    test = metrics["test"]
     predictions = pd.read_csv(paths.PREDICTIONS)
     bins = pd.read_csv(paths.CALIBRATION)
     kernels = np.load(paths.KERNELS)
@@ -32,13 +34,14 @@ def main() -> None:
         paths.HISTORY_FIGURE: figures.draw_history(history),
         paths.CONFUSION_MATRIX_FIGURE: figures.draw_confusions(confusions, names),
         paths.MISTAKES_FIGURE: figures.draw_mistakes(images[shown["index"]], shown, names),
-        paths.CALIBRATION_FIGURE: figures.draw_calibration(bins, metrics["test"]["ece"]),
+        paths.CALIBRATION_FIGURE: figures.draw_calibration(bins, test["ece"]),
         paths.KERNELS_FIGURE: figures.draw_kernels(kernels),
     }
     pngs = {path: figures.encode(figure, settings.dpi) for path, figure in drawn.items()}
     document = page.render(
         parameters=params.load_all(),
         metrics=metrics,
+        interval=wilson(test["images"] - test["errors"], test["images"]),
         names=names,
         training_images=len(np.load(paths.Y_TRAIN, mmap_mode="r")),
         shape=images.shape,

@@ -1,0 +1,161 @@
+"""The same bytes on other CPUs, in other terminals and environments, with the locked packages.
+
+CPUs are emulated by QEMU, which knows AVX2 but neither AVX-512 nor bfloat16. It can't show what
+a real machine of another maker does.
+"""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from stages.common import environment
+from tests.builders import ROOT, write_data_set
+from tests.project import Project, create_project, duplicate
+
+pytestmark = pytest.mark.slow
+
+QEMU = shutil.which("qemu-x86_64")
+emulated = pytest.mark.skipif(not QEMU, reason="no qemu-x86_64: install qemu-user")
+DEMANDING = {
+    "train.schedule": "one_cycle",
+    "train.label_smoothing": 0.1,
+    "train.augmentation.translation": 0.07,
+}
+
+
+def emulate(project: Project, cpu: str) -> None:
+    """Let `python` be emulated in `project`, as if `cpu` were the machine's."""
+    folder = project.root.parent / "emulated"
+    folder.mkdir()
+    script = folder / "python"
+    script.write_text(f'#!/bin/sh\nexec {QEMU} -cpu {cpu} {sys.executable} "$@" 2>&1\n')
+    script.chmod(0o755)
+    project.env["PATH"] = f"{folder}{os.pathsep}{project.env['PATH']}"
+
+
+@emulated
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("cpu", "changes"), [("Haswell", {}), ("EPYC-Rome", DEMANDING)])
+def test_another_cpu_ends_with_the_same_lock(
+    cpu: str, changes: dict[str, object], tmp_path: Path
+) -> None:
+    native = create_project(tmp_path / "native")
+    write_data_set(native.root / "data/raw/mnist", train=200, test=40)
+    for key, value in (changes | {"train.epochs": 1, "train.batch_size": 60}).items():
+        native.set(key, value)
+    other = duplicate(native, tmp_path / "other")
+    emulate(other, cpu)
+    native.repro()
+    assert other.repro() == ["prepare", "train", "evaluate", "visualize"]
+    assert (other.root / "dvc.lock").read_text() == (native.root / "dvc.lock").read_text()
+
+
+@emulated
+def test_a_cpu_without_avx2_is_told_that_its_bytes_differ(project: Project) -> None:
+    emulate(project, "Opteron_G5")
+    program = "from stages.backend import runtime; runtime.pin(1); print(runtime.describe())"
+    printed = project.run("python", "-c", program).stdout
+    assert "no AVX2, so the bytes will differ from those of other CPUs" in printed
+
+
+# Whatever a user may have set; none of it may change a byte.
+FAST_MATH = {
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+    "DNNL_MAX_CPU_ISA": "SSE41",
+    "ONEDNN_DEFAULT_FPMATH_MODE": "BF16",
+    "TF_SET_ONEDNN_FPMATH_MODE": "BF16",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+}
+COMPILED = {
+    "TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit",
+    "XLA_FLAGS": "--xla_cpu_enable_fast_math=true",
+    "OMP_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "KERAS_MAX_EPOCHS": "1",
+    "KERAS_BACKEND": "jax",
+}
+HOSTILE = {
+    "a narrow dumb terminal in ASCII": {
+        "COLUMNS": "40",
+        "TERM": "dumb",
+        "PYTHONIOENCODING": "ascii",
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+        **FAST_MATH,
+    },
+    "a wide terminal in Latin-1": {
+        "COLUMNS": "200",
+        "PYTHONIOENCODING": "latin-1",
+        "LC_ALL": "C.UTF-8",
+        "FORCE_COLOR": "1",
+        "PYTHONHASHSEED": "7",
+        "TZ": "Asia/Tokyo",
+        **COMPILED,
+    },
+    "one processor": {"LANGUAGE": "tr", "LANG": "tr_TR.UTF-8", "PYTHONHASHSEED": "8"},
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_environment_changes_no_byte(
+    name: str, project: Project, reproduced_once: Project
+) -> None:
+    """`reproduced_once` ran elsewhere, in processes of its own."""
+    home = Path(project.env["HOME"])
+    (home / ".config/matplotlib").mkdir(parents=True)
+    (home / ".config/matplotlib/matplotlibrc").write_text("font.size: 30\nsavefig.dpi: 33\n")
+    (home / ".keras").mkdir()
+    (home / ".keras/keras.json").write_text(
+        '{"floatx": "float16", "image_data_format": "channels_first", "epsilon": 0.1}'
+    )
+    # DVC itself can't encode an umlaut where not even Python's UTF-8 mode is on.
+    folder = "a folder" if "ASCII" in name else "größer als gedacht"
+    elsewhere = Project(project.root.with_name(folder), project.env | HOSTILE[name])
+    project.root.rename(elsewhere.root)
+    alone = ("taskset", "-c", "0") if name == "one processor" and shutil.which("taskset") else ()
+    elsewhere.run(*alone, "dvc", "repro", errors="replace", preexec_fn=lambda: os.umask(0o077))
+    assert (elsewhere.root / "dvc.lock").read_text() == (
+        reproduced_once.root / "dvc.lock"
+    ).read_text()
+
+
+def test_a_stage_refuses_another_version_of_a_locked_package(project: Project) -> None:
+    path = project.root / "requirements.txt"
+    path.write_text(path.read_text().replace("\npandas==", "\npandas==0.1."))
+    done = project.run("dvc", "repro", check=False)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("prepare: ")]
+    assert " has pandas " in line
+    assert "requirements.txt expects 0.1." in line
+    assert "pip install --require-hashes -r requirements.txt" in line
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("module", ["stages.prepare", "stages.train", "predict"])
+def test_a_python_without_the_environment_is_told_to_activate_it(
+    module: str, project: Project
+) -> None:
+    done = project.run(sys.executable, "-S", "-m", module, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{module.removeprefix('stages.')}: {sys.executable} has no ")
+    assert "activate the environment (. .venv/bin/activate)" in line
+
+
+def test_markers_of_the_lock_decide_whether_a_package_may_be_missing() -> None:
+    lock = "a==1.0 \\\n  --hash=x\nB_b.c==2 ; sys_platform == 'win32' \\\nd==1 ; x\nd==2 ; y\n"
+    assert environment.locked(lock) == {
+        "a": ({"1.0"}, True),
+        "b-b-c": ({"2"}, False),
+        "d": ({"1", "2"}, False),
+    }
+
+
+def test_this_environment_is_the_locked_one() -> None:
+    here = environment.installed()
+    locked = environment.locked((ROOT / "requirements.txt").read_text())
+    assert here["tensorflow"] in locked["tensorflow"][0]
+    environment.require_locked("tests")

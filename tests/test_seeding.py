@@ -1,0 +1,56 @@
+"""Initial weights come from the seed, each by its layer's own initializer."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stages.backend.runtime import keras
+from stages.train import seeding
+
+layers = keras.layers
+
+
+def network(*of: Any) -> keras.Model:
+    return keras.Sequential([keras.Input((400,)), *of])
+
+
+def drawn(seed: int, *of: Any) -> list[np.ndarray]:
+    model = network(*of)
+    seeding.draw_weights(model, seed)
+    weights: list[np.ndarray] = model.get_weights()
+    return weights
+
+
+def test_each_layer_keeps_its_initializer() -> None:
+    kernel, bias, orthogonal, _ = drawn(
+        1,
+        layers.Dense(300, kernel_initializer="he_normal", bias_initializer="ones"),
+        layers.Dense(300, kernel_initializer="orthogonal"),
+    )
+    assert kernel.std() == pytest.approx(np.sqrt(2 / 400), rel=0.02)
+    assert (bias == 1).all()
+    np.testing.assert_allclose(orthogonal @ orthogonal.T, np.eye(300), atol=1e-4)
+
+
+def test_the_seed_decides_every_random_weight_and_two_layers_differ() -> None:
+    def make(seed: int) -> list[np.ndarray]:
+        return drawn(seed, layers.Dense(400), layers.BatchNormalization(), layers.Dense(400))
+
+    first, again, other = make(1), make(1), make(2)
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (first[0] != other[0]).any()
+    assert (first[0] != first[-2]).any()
+
+
+def test_a_weight_whose_initializer_is_unknown_is_refused() -> None:
+    class Scale(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+        def build(self, shape: Any) -> None:
+            self.factor = self.add_weight(shape=(400,), name="factor", initializer="uniform")
+
+        def call(self, inputs: Any) -> Any:
+            return inputs * self.factor
+
+    with pytest.raises(ValueError, match="no initializer for factor"):
+        drawn(1, Scale())
