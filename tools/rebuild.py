@@ -7,7 +7,6 @@ only: there, it is enough that the metrics agree.
 import json
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import yaml
 
+from stages.backend import cpu
 from stages.common.errors import InputError, in_one_line
 from stages.common.paths import METRICS
 
@@ -79,15 +79,8 @@ def report(committed: Results, rebuilt: Results) -> str:
     )
 
 
-def cpu_model() -> str:
-    """Return the name that the CPU gives itself, where the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else None
-    return found[1] if found else platform.processor()
-
-
 if __name__ == "__main__":
     with in_one_line("rebuild"), tempfile.TemporaryDirectory() as folder:
         system = f"{platform.platform()}, Python {platform.python_version()}"
-        print(f"{cpu_model()}, {system}", flush=True)
+        print(f"{cpu.model_name()}, {system}", flush=True)
         print(report(*rebuild(Path(folder))))
