@@ -18,7 +18,6 @@ HISTORY = Path("reports/history.csv")
 CHECKPOINTS = Path(".checkpoints")  # undeclared: DVC removes a stage's outputs before it runs
 
 METRICS = Path("reports/metrics.json")
-MISTAKES = Path("reports/mistakes.csv")
 PROBABILITIES = Path("reports/probabilities.npy")
 PREDICTIONS = Path("reports/predictions.csv")
 MISTAKES = Path("reports/mistakes.csv")  # in git: a comparison of revisions needs no pull
