@@ -50,5 +50,5 @@ def test_two_devices_learn_what_one_learns_and_get_equal_shares(reproduced: Proj
     reproduced.set("train.batch_size", 27)
     ((code, text),) = trainings(reproduced, "whole", devices=2)
     assert code == 1
-    assert "train.batch_size 27 gives a batch of 3 images to 2 GPUs" in text
+    assert "train.batch_size 27 gives a batch of 27 images to 2 GPUs" in text
     assert "Traceback" not in text

@@ -1,14 +1,16 @@
-"""A full disk and a second run at the same time: a clear error, and a rerun succeeds."""
+"""A full disk, a second run at the same time, damaged outputs: the next run ends well."""
 
 import re
 import resource
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.project import Project
+from tests.remotes import flip_a_byte
 
 pytestmark = pytest.mark.slow
 
@@ -65,3 +67,23 @@ def test_a_second_repro_at_the_same_time_is_refused_and_harms_nothing(reproduced
     assert first.wait(120) == 0
     assert reproduced.repro() == []
     assert reproduced.outputs() == before
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "a flipped byte": lambda path: path.write_bytes(flip_a_byte(path.read_bytes())),
+    "cut in half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "emptied": lambda path: path.write_bytes(b""),
+    "removed": lambda path: path.unlink(),
+}
+
+
+def test_damaged_outputs_are_noticed_and_restored_by_the_next_repro(reproduced: Project) -> None:
+    """Stages need not check what other stages wrote: DVC gives them nothing else."""
+    paths = [reproduced.root / output for output in reproduced.outputs()]
+    lock = reproduced.root / "dvc.lock"
+    before = {path: path.read_bytes() for path in [lock, *paths]}
+    for damage, act in DAMAGES.items():
+        for path in paths:
+            act(path)
+        reproduced.repro()
+        assert {path: path.read_bytes() for path in before} == before, damage

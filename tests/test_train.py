@@ -24,13 +24,12 @@ def test_the_last_tenth_validates_as_in_keras() -> None:
     assert (validation[0], validation[-1]) == (54_000, 59_999)
 
 
-@pytest.mark.parametrize("n", [10, 299, 1001])
-@pytest.mark.parametrize("part", [0.1, 0.25, 0.33])
+@pytest.mark.parametrize(("n", "part"), [(10, 0.1), (10, 0.33), (299, 0.25), (1001, 0.33)])
 def test_the_split_is_the_one_of_keras_fit(n: int, part: float) -> None:
     """Keras's own `validation_split` is the oracle: as losses it reports the labels' means."""
     labels = np.arange(n, dtype=np.float32)[:, None]
     network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    network.compile(loss=lambda actual, predicted: actual + 0 * predicted)
+    network.compile(loss=lambda actual, predicted: actual + 0 * predicted, run_eagerly=True)
     seen = network.fit(labels, labels, validation_split=part, batch_size=n, verbose=0).history
     training, validation = split(len(labels), train_params(batch_size=1, validation_split=part))
     assert seen["loss"] == [pytest.approx(labels[training].mean())]

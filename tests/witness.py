@@ -38,56 +38,48 @@ def hook(event: str, arguments: tuple[Any, ...]) -> None:
         opened.add(str(place.relative_to(ROOT)))
 
 
-class Recorder:
-    """Stands for a section of params.yaml and notes which of its keys are read."""
+class Section:
+    """Stands for a section of params.yaml that was checked, and notes which keys are read."""
 
-    def __init__(self, name: str, section: Any) -> None:
-        self._name, self._section = name, section
+    def __init__(self, name: str, checked: Any) -> None:
+        self._name, self._checked = name, checked
 
     def __getattr__(self, key: str) -> Any:
-        return record(f"{self._name}.{key}", getattr(self._section, key))
+        return record(f"{self._name}.{key}", getattr(self._checked, key))
+
+
+class Mapping(dict[str, Any]):
+    """Stands for a mapping in params.yaml, and notes which keys are read."""
+
+    def __init__(self, name: str, content: dict[str, Any]) -> None:
+        super().__init__(content)
+        self.name = name
+
+    def __getitem__(self, key: str) -> Any:
+        return record(f"{self.name}.{key}".strip("."), super().__getitem__(key))
+
+    def items(self) -> Any:
+        return [(key, self[key]) for key in self]
 
 
 def record(name: str, value: Any) -> Any:
-    if isinstance(value, Section):
-        return Recorder(name, value)
+    if isinstance(value, params.Section):
+        return Section(name, value)
+    if isinstance(value, dict):
+        return Mapping(name, value)
     seen.add(name)
     return value
-
-
-def record_leaves(name: str, value: Any) -> None:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            record_leaves(f"{name}.{key}".strip("."), item)
-    else:
-        seen.add(name)
 
 
 stage, report = sys.argv[1], Path(sys.argv[2])
 sys.path[0] = str(ROOT)
 sys.addaudithook(hook)
 
-from stages.common import params  # noqa: E402  # its files are opened under the hook
-from stages.common.params import Section  # noqa: E402
+from stages.common import params  # noqa: E402  # under the hook, which sees it opened
 
 load, load_all = params.load, params.load_all
-
-
-def load_and_record(section: str, schema: Any) -> Any:
-    # `load` itself reads the whole file.
-    params.load_all = load_all
-    value = record(section, load(section, schema))
-    params.load_all = load_all_and_record
-    return value
-
-
-def load_all_and_record() -> dict[str, Any]:
-    document = load_all()
-    record_leaves("", document)
-    return document
-
-
-params.load, params.load_all = load_and_record, load_all_and_record
+params.load = lambda section, schema: record(section, load(section, schema))
+params.load_all = lambda: record("", load_all())
 runpy.run_module(f"stages.{stage}", run_name="__main__", alter_sys=True)
 findings = {
     "opened": sorted(opened),
