@@ -34,10 +34,12 @@ def get_killed(project: Project) -> None:
     """Kill a run whose training has written a part of its history."""
     project.set("train.epochs", 1000)
     history = project.root / "reports/history.csv"
-    command = ["dvc", "repro"]
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     run = subprocess.Popen(
-        command, cwd=project.root, env=project.env, start_new_session=True, **silent
+        ["dvc", "repro"],
+        cwd=project.root,
+        env=project.env,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
     )
     while history.exists():  # of the last run: DVC removes it
         time.sleep(0.05)
