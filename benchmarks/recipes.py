@@ -9,15 +9,17 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.measuring import fresh_clone, measure_run
+from stages.common.paths import METRICS
+from sweep.results import over_seeds
 
 
 def compare_recipes(runs: pd.DataFrame) -> str:
-    """Return a row for each recipe: accuracy over the seeds, seconds of `fit`, and their ratio."""
-    recipes = runs.groupby("recipe", sort=False)
-    table = recipes["accuracy"].agg(mean="mean", std="std", worst="min")
-    table["fit (s)"] = recipes["seconds"].median()
-    table["vs. default"] = table["fit (s)"] / table["fit (s)"].iloc[0]
-    return str(table.to_markdown(floatfmt=("", ".3%", ".3%", ".2%", ".0f", ".2f")))
+    """Return a row for each recipe: its accuracy over the seeds, and the median time of `fit`."""
+    table = over_seeds(runs, ["recipe"]).set_index("recipe")
+    table["fit (s)"] = runs.groupby("recipe")["seconds"].median()
+    table["vs. default"] = table["fit (s)"] / table["fit (s)"]["default"]
+    accuracy = (".3%", ".3%", ".2%")
+    return str(table.to_markdown(floatfmt=("", ".0f", *accuracy, *accuracy, ".0f", ".2f")))
 
 
 if __name__ == "__main__":
@@ -29,7 +31,7 @@ if __name__ == "__main__":
             for name in options:
                 measure_run(folder, "git", "reset", "--quiet", "--hard")
                 run = measure_run(folder, "dvc", "exp", "run", *options[name], "-S", f"seed={seed}")
-                test = json.loads((folder / "reports/metrics.json").read_text())["test"]
-                runs.append({"recipe": name, "seed": seed, "seconds": sum(run.epochs)} | test)
-                print(*runs[-1].values(), flush=True)
-    print(compare_recipes(pd.DataFrame(runs)))
+                metrics = json.loads((folder / METRICS).read_text())
+                runs.append({"recipe": name, "seconds": sum(run.epochs)} | metrics)
+                print(seed, runs[-1], flush=True)
+    print(compare_recipes(pd.json_normalize(runs)))

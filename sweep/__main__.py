@@ -18,24 +18,24 @@ from sweep.results import table
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sweep", description=__doc__)
     parser.add_argument("overrides", nargs="+", metavar="KEY=VALUE[,VALUE...]")
-    parser.add_argument("--samples", type=int, metavar="N", help="draw N combinations, by the seed")
-    parser.add_argument("--address", help="of a Ray cluster; without it, this machine")
-    parser.add_argument("--cpus", type=int, metavar="N", help="of a trial; else its train.threads")
-    parser.add_argument("--gpus", type=float, metavar="N", default=0, help="of a trial; else none")
+    parser.add_argument("--samples", type=int, metavar="N", help="try N combinations, by the seed")
+    parser.add_argument("--address", metavar="HOST:PORT", help="Ray cluster; else this machine")
+    parser.add_argument("--cpus", type=int, metavar="N", help="per trial; else its train.threads")
+    parser.add_argument("--gpus", type=float, metavar="N", default=0, help="per trial; else none")
     options = parser.parse_args()
     for name, least in ("samples", 1), ("cpus", 1), ("gpus", 0):
         value = getattr(options, name)
         if value is not None and not value >= least:
             raise InputError(f"--{name} {value:g}: expected at least {least}")
     if options.gpus > 1 and options.gpus % 1 != 0:
-        raise InputError(f"--gpus {options.gpus:g}: expected a part of one GPU or a whole number")
+        raise InputError(f"--gpus {options.gpus:g}: expected a fraction of one or a whole number")
     return options
 
 
 def sweep(options: argparse.Namespace) -> None:
-    """Run those trials of the grid that the Git remote doesn't have; print all of them.
+    """Run the trials that the Git remote lacks, and print the results of all.
 
-    Raises InputError if not all could be done.
+    Raises InputError if a trial is impossible or fails.
     """
     source = find_source()
     seed = params.load("seed", params.Seed)
@@ -54,9 +54,8 @@ def sweep(options: argparse.Namespace) -> None:
                     failed[trial] = problem
                 else:
                     results |= fetch_metrics(source, [trial])
-                    best = max(results, key=lambda t: results[t]["validation"]["accuracy"])
-                    accuracy = results[best]["validation"]["accuracy"]
-                    bar.set_postfix_str(f"best {accuracy:.4f}, {best.name}", refresh=False)
+                    best = max((m["validation"]["accuracy"], t.name) for t, m in results.items())
+                    bar.set_postfix_str("best {:.4f}, {}".format(*best), refresh=False)
                 bar.update()
     if results:
         print(table(results))

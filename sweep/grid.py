@@ -23,7 +23,7 @@ from stages.visualize.schema import VisualizeParams
 from sweep.node import Trial
 
 
-class Parameters(params.Document):
+class Parameters(params.Section):
     seed: params.Seed
     prepare: PrepareParams
     model: ModelParams
@@ -41,7 +41,7 @@ def expand(argument: str) -> list[str]:
 
 def shuffle(axes: Sequence[Sequence[str]], seed: int) -> Iterator[tuple[str, ...]]:
     """Yield all combinations in an order that `seed` decides; a few of a billion take no time."""
-    rng = random.Random(seed)  # noqa: S311  # no cryptography
+    rng = random.Random(seed)  # noqa: S311  # not for cryptography
     drawn: set[tuple[str, ...]] = set()
     while len(drawn) < math.prod(len(axis) for axis in axes):
         overrides = tuple(rng.choice(axis) for axis in axes)

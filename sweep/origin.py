@@ -16,14 +16,14 @@ Metrics = dict[str, dict[str, float]]  # metrics.json: validation and test figur
 
 
 def find_source() -> Source:
-    """Return what a clone of this commit needs; raise InputError unless others can have it."""
+    """Return what a clone of this commit needs; raise InputError unless nodes can get it all."""
     changed = call("git", "status", "--porcelain").splitlines()
     if changed:
         raise InputError(f"not committed: {changed[0]}; git commit and git push, or git stash")
     url = call("git", "remote", "get-url", "origin")
     if re.match(r"https?://[^/]*@|[^/]+://[^/]*:[^/]*@", url):
         raise InputError(
-            "origin's URL holds a password or token, which every node would see: remove it (git "
+            "origin's URL contains credentials, which would go to every node: remove them (git "
             "remote set-url origin URL) and use SSH or a Git credential helper, on each node too"
         )
     call("git", "fetch", "--quiet", "origin")

@@ -11,18 +11,10 @@ from PIL import Image, ImageDraw, ImageOps
 
 from predict import picture
 from stages.common.errors import InputError
-from stages.prepare import idx
-from tests.builders import MNIST
+from tests.builders import DIGITS, enlarge
 
-DIGITS = idx.read(MNIST / "t10k-images-idx3-ubyte.gz", 3)[:20]
 ORIENTATION = 0x0112  # EXIF's tag
 DAMAGED_EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x02\x01\x12"  # it ends before the tag's value
-
-
-def enlarge(digit: np.ndarray) -> Image.Image:
-    """Return the digit seven times as large, off the centre of a wider image, white on black."""
-    large = Image.fromarray(digit).resize((196, 196), Image.Resampling.BICUBIC)
-    return ImageOps.expand(large, (90, 10, 25, 40))
 
 
 def stencil(image: Image.Image, colour: str) -> Image.Image:

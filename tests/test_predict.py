@@ -1,5 +1,6 @@
 """The command that uses the model, as its user types it."""
 
+import contextlib
 import errno
 import json
 import os
@@ -20,34 +21,31 @@ from predict import picture
 from stages.backend import archive, runtime
 from stages.common.errors import InputError, in_one_line
 from stages.common.paths import CLASSES, MODEL
-from stages.prepare import idx
-from tests.builders import MNIST, ROOT
+from tests.builders import DIGITS, ROOT
 
-DIGITS = idx.read(MNIST / "t10k-images-idx3-ubyte.gz", 3)[:3]
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "née"]
 
 
 @pytest.fixture(scope="module")
-def trained(prepared_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pictures(prepared_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model, its classes' names, three pictures and a text file."""
     root = tmp_path_factory.mktemp("predict")
     for path in MODEL, CLASSES:
         (root / path).parent.mkdir(parents=True)
-        shutil.copy(prepared_once / path, root / path)
-    (root / CLASSES).unlink()
+    shutil.copy(prepared_once / MODEL, root / MODEL)
     (root / CLASSES).write_text("\n".join(NAMES), encoding="utf-8")
-    for i, digit in enumerate(DIGITS):
+    for i, digit in enumerate(DIGITS[:3]):
         Image.fromarray(digit).save(root / f"{i}.png")
     (root / "notes.txt").write_text("not a picture")
     return root
 
 
 @pytest.fixture
-def workspace(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(trained)
+def workspace(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(pictures)
     # The tests' process pins its threads once.
-    monkeypatch.setattr(runtime, "pin", lambda threads: None)
-    return trained
+    monkeypatch.setattr(runtime, "pin", lambda **_: None)
+    return pictures
 
 
 def expected(i: int) -> np.ndarray:
@@ -197,9 +195,9 @@ def start(folder: Path, *images: str, **variables: str) -> subprocess.Popen[str]
 
 
 @pytest.mark.slow
-def test_the_command_is_quiet_except_for_what_it_has_to_say(trained: Path) -> None:
-    shutil.copy(trained / "0.png", trained / "é.png")
-    process = start(trained, "é.png", "missing.png", PYTHONIOENCODING="ascii")
+def test_the_command_is_quiet_except_for_what_it_has_to_say(pictures: Path) -> None:
+    shutil.copy(pictures / "0.png", pictures / "é.png")
+    process = start(pictures, "é.png", "missing.png", PYTHONIOENCODING="ascii")
     out, err = process.communicate()
     assert process.returncode == 1
     assert out.startswith("\\xe9.png: ")
@@ -208,8 +206,8 @@ def test_the_command_is_quiet_except_for_what_it_has_to_say(trained: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_reader_that_stops_early_is_no_error(trained: Path) -> None:
-    process = start(trained, "0.png")
+def test_a_reader_that_stops_early_is_no_error(pictures: Path) -> None:
+    process = start(pictures, "0.png")
     assert process.stdout
     assert process.stderr
     process.stdout.close()
@@ -218,15 +216,16 @@ def test_a_reader_that_stops_early_is_no_error(trained: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_interrupt_ends_it_without_a_word(trained: Path) -> None:
-    os.mkfifo(trained / "slow.png")
-    process = start(trained, "slow.png")
-    while process.poll() is None:
-        try:  # nobody can write before somebody reads
-            os.close(os.open(trained / "slow.png", os.O_WRONLY | os.O_NONBLOCK))
-            break
-        except OSError:
-            time.sleep(0.1)
+def test_an_interrupt_ends_it_without_a_word(pictures: Path) -> None:
+    os.mkfifo(pictures / "slow.png")
+    process = start(pictures, "slow.png")
+    writer = None
+    while writer is None:
+        assert process.poll() is None
+        with contextlib.suppress(OSError):  # nobody can write before somebody reads
+            writer = os.open(pictures / "slow.png", os.O_WRONLY | os.O_NONBLOCK)
+        time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     assert process.communicate() == ("", "")
     assert process.returncode == -signal.SIGINT  # a shell makes 130 of it
+    os.close(writer)

@@ -154,17 +154,17 @@ def test_refused_credentials_are_an_error_and_a_clone_works_without(team: Team) 
 @pytest.mark.parametrize(
     ("key", "value", "stages", "conflicts", "side"),
     [
-        ("visualize.dpi", 50, ["visualize"], ["dvc.lock"], "--theirs"),
+        ("visualize.dpi", 50, ["visualize"], ["dvc.lock"], "MERGE_HEAD"),
         (
             "seed",
             1,
             ["train", "evaluate", "visualize"],
-            ["dvc.lock", "reports/metrics.json"],
-            "--ours",
+            ["dvc.lock", "reports/metrics.json", "reports/mistakes.csv"],
+            "HEAD",
         ),
     ],
 )
-def test_a_merge_of_two_changed_parameters_takes_one_lock_and_reruns_what_differs(
+def test_a_merge_of_two_changed_parameters_takes_one_sides_results_and_reruns_what_differs(
     tried: Project, key: str, value: int, stages: list[str], conflicts: list[str], side: str
 ) -> None:
     tried.run("git", "switch", "--quiet", "--create", "slower")
@@ -178,11 +178,10 @@ def test_a_merge_of_two_changed_parameters_takes_one_lock_and_reruns_what_differ
     merge = tried.run("git", "merge", "slower", check=False)
     assert sorted(re.findall(r"Merge conflict in (\S+)", merge.stdout)) == conflicts
 
-    tried.run("git", "checkout", side, "dvc.lock", "reports/metrics.json")
-    tried.run("dvc", "checkout")
+    tried.run("git", "checkout", side, "--", "dvc.lock", "reports")
+    tried.run("dvc", "checkout", "--force")
     assert tried.repro() == stages
-    tried.run("git", "add", "params.yaml", "dvc.lock", "reports/metrics.json")
-    tried.run("git", "commit", "--quiet", "--no-edit")
+    tried.run("git", "commit", "--quiet", "--all", "--no-edit")
 
     assert tried.repro() == []
     assert contents(tried) == tried.outputs()

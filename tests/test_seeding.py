@@ -45,7 +45,7 @@ def test_the_seed_decides_every_random_weight_and_two_layers_differ() -> None:
 
 
 def test_a_weight_whose_initializer_is_unknown_is_refused() -> None:
-    class Scale(layers.Layer):  # type: ignore[misc]  # Keras has no types
+    class Scale(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
         def build(self, shape: Any) -> None:
             self.factor = self.add_weight(shape=(400,), name="factor", initializer="uniform")
 

@@ -67,7 +67,7 @@ def test_a_list_is_one_value() -> None:
 
 
 def test_a_combination_is_tried_once_however_it_is_written() -> None:
-    assert len(overrides("seed=1,2,1", "train.learning_rate=0.001,1e-3,0.0010")) == 2
+    assert len(overrides("seed=1,2,1", "model.dropout=0,0.0")) == 2
     one, two = choose("seed=7", "visualize.dpi=50"), choose("visualize.dpi=50", "seed=7")
     assert one[0].name == two[0].name
 
@@ -101,7 +101,7 @@ def test_the_seed_draws_a_sample_that_a_larger_one_contains() -> None:
 
 
 def test_a_sample_has_as_many_trials_as_asked_though_values_are_written_twice() -> None:
-    assert len(choose("train.learning_rate=0.001,1e-3,0.0010,0.002", samples=2)) == 2
+    assert len(choose("model.dropout=0,0.0,0.1", samples=2)) == 2
 
 
 def test_a_few_of_a_billion_combinations_are_drawn_at_once() -> None:
@@ -174,8 +174,8 @@ def ended(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
         ("--cpus", "0", "at least 1"),
         ("--gpus", "-1", "at least 0"),
         ("--gpus", "nan", "at least 0"),
-        ("--gpus", "inf", "a part of one GPU or a whole number"),
-        ("--gpus", "1.5", "a part of one GPU or a whole number"),
+        ("--gpus", "inf", "a fraction of one or a whole number"),
+        ("--gpus", "1.5", "a fraction of one or a whole number"),
     ],
 )
 def test_a_number_out_of_range_is_refused(
@@ -298,7 +298,7 @@ def test_the_table_is_sorted_by_validation_accuracy_and_shows_the_test_figures_l
     [
         (("train.validation_split=0.1", "train.validation_split=0.2"), (30, 60), True),
         (("prepare.dataset=mnist", "prepare.dataset=fashion"), (30, 30), True),
-        (("prepare.dataset=mnist", "prepare.dataset=small"), (30, 20), True),
+        (("model.dropout=0.1", "model.dropout=0.2"), (30, 20), True),
         (("train.epochs=1", "train.epochs=2"), (30, 30), False),
     ],
 )
@@ -355,6 +355,15 @@ class Origin:
             command, cwd=cwd or self.clone, check=True, capture_output=True, text=True
         )
         return done.stdout.strip()
+
+    def push(self, settings: dict[str, Any]) -> Source:
+        """Commit and push everything; return what a node clones, with these settings of DVC."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "Work")
+        self.git("push", "--quiet", "origin", "HEAD")
+        url = str(self.clone.parent / "origin.git")
+        commit = self.git("rev-parse", "HEAD")
+        return Source(url, commit, ("Tester", "tester@example.org"), settings)
 
     def publish(self, trial: Trial, metrics: dict[str, Any]) -> None:
         """Publish a trial as DVC does, from a clone that is not the sweep's."""
@@ -471,7 +480,7 @@ def test_a_remote_that_lacks_outputs_or_cannot_be_asked_is_refused(
     head.run(*modify, "ssh://127.0.0.1:1/x")
     assert "The remote can't be asked: " in refusal(head, monkeypatch)
     head.run(*modify, str(head.root.parent / "empty"))
-    others = len(head.outputs()) - 2  # one is named, and metrics.json is in git
+    others = len(head.outputs()) - 3  # one is named; metrics.json and mistakes.csv are in git
     said = f"lacks data/prepared/classes.txt and {others} more: dvc push"
     assert said in refusal(head, monkeypatch)
     head.run("dvc", "config", "--local", "core.remote", "")
@@ -524,16 +533,36 @@ def test_a_trial_that_fits_on_no_node_is_refused() -> None:
         cluster.check_nodes(ray, SOURCE, cpus=2, gpus=0.5)
 
 
-def check_two_nodes(folder: Path, probe: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return what is said where the large enough one of two nodes has this `probe`."""
+def in_a_repository(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make `folder` one of DVC whose remote is a folder in it, and go there."""
     (folder / ".dvc").mkdir()
     config = "[core]\nno_scm = true\nremote = x\n['remote \"x\"']\nurl = ../storage\n"
     (folder / ".dvc/config").write_text(config)
     monkeypatch.chdir(folder)
+
+
+def check_two_nodes(folder: Path, probe: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return what is said where the large enough one of two nodes has this `probe`."""
+    in_a_repository(folder, monkeypatch)
     monkeypatch.setattr(node, "probe", probe)
     with pytest.raises(InputError) as refused:
         cluster.check_nodes(imitation([a_node(2), a_node(1)]), SOURCE, cpus=2, gpus=0)
     return str(refused.value)
+
+
+def test_a_check_that_all_nodes_pass_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = tmp_path / "storage/files/md5"
+
+    def probe(_: Source, id_: str) -> None:
+        storage.mkdir(parents=True, exist_ok=True)
+        (storage / f"probe-{id_}").touch()
+
+    in_a_repository(tmp_path, monkeypatch)
+    monkeypatch.setattr(node, "probe", probe)
+    cluster.check_nodes(imitation([a_node(2), a_node(4)]), SOURCE, cpus=2, gpus=0)
+    assert not list(storage.iterdir())
 
 
 def test_a_node_that_sees_another_remote_is_named(
@@ -581,6 +610,23 @@ def test_a_node_that_cannot_work_is_named_with_the_reason(
 def test_a_node_without_a_way_to_git_says_so(tmp_path: Path) -> None:
     with pytest.raises(ChildProcessError, match="'nowhere' does not exist"):
         node.probe(SOURCE, "id")
+
+
+def test_a_node_writes_to_the_remote_and_needs_the_packages_that_the_commit_demands(
+    published: Origin, tmp_path: Path
+) -> None:
+    for name, text in (".dvc/config", ""), ("stages/train/__init__.py", ""):
+        (published.clone / name).parent.mkdir(parents=True)
+        (published.clone / name).write_text(text)
+    settings = {"core": {"remote": "x"}, "remote": {"x": {"url": str(tmp_path / "storage")}}}
+    node.probe(published.push(settings), "id")
+    assert [path.name for path in (tmp_path / "storage/files/md5").iterdir()] == ["probe-id"]
+    assert "probe" not in published.git("ls-remote", "origin")
+
+    demand = "import sys; sys.exit('train: keras 3.0; requirements.txt expects 3.15')"
+    (published.clone / "stages/train/__init__.py").write_text(demand)
+    with pytest.raises(ChildProcessError, match=r"^train: keras 3\.0; requirements"):
+        node.probe(published.push(settings), "id")
 
 
 def test_a_task_needs_no_checkout_of_the_project_on_its_node(tmp_path: Path) -> None:

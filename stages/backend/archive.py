@@ -2,10 +2,10 @@
 
 import io
 import json
+import re
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any
 
 from stages.backend.runtime import keras
 from stages.common.errors import InputError
@@ -39,23 +39,18 @@ def normalise(archive: bytes) -> bytes:
                 metadata = json.loads(content) | {"date_saved": "1980-01-01@00:00:00"}
                 content = json.dumps(metadata).encode()
             if name == "config.json":
-                content = json.dumps(renumber(json.loads(content), {})).encode()
+                content = renumber(content.decode()).encode()
             member = zipfile.ZipInfo(name, EPOCH)
             member.create_system = 3  # Unix, on any system
             rewritten.writestr(member, content)
     return target.getvalue()
 
 
-def renumber(config: Any, ids: dict[int, int]) -> Any:
-    """Replace each `shared_object_id` by its rank of first appearance; `ids` collects them."""
-    if isinstance(config, list):
-        return [renumber(item, ids) for item in config]
-    if not isinstance(config, dict):
-        return config
-    return {
-        key: ids.setdefault(value, len(ids)) if key == "shared_object_id" else renumber(value, ids)
-        for key, value in config.items()
-    }
+def renumber(config: str) -> str:
+    """Replace each `shared_object_id` in a JSON document by its rank of first appearance."""
+    ids: dict[str, int] = {}
+    rank = lambda found: found[1] + str(ids.setdefault(found[2], len(ids)))  # noqa: E731
+    return re.sub(r'("shared_object_id": )(\d+)', rank, config)
 
 
 def load(path: Path) -> keras.Model:

@@ -2,9 +2,9 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from stages.backend import cpu
 
@@ -28,12 +28,10 @@ def silent_stderr() -> Iterator[None]:
     TensorFlow's start-up notes ignore TF_CPP_MIN_LOG_LEVEL:
     https://github.com/tensorflow/tensorflow/issues/100442
     """
-    sys.stderr.flush()
     saved = os.dup(2)
+    with Path(os.devnull).open("w") as sink:
+        os.dup2(sink.fileno(), 2)
     try:
-        sink = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(sink, 2)
-        os.close(sink)
         yield
     finally:
         os.dup2(saved, 2)
@@ -76,15 +74,11 @@ def strategy() -> tf.distribute.Strategy:
 
 def describe() -> str:
     """Say on what this process computes, and on which other machines the bytes are the same."""
-    gpus = tf.config.list_logical_devices("GPU")
-    if gpus:
+    if gpus := tf.config.list_logical_devices("GPU"):
         return f"Computing on GPUs ({len(gpus)}): the bytes will differ from those of a CPU"
     where = f"Computing on the CPU, {cpu.model_name()}"
     if shutil.which("nvidia-smi"):
-        where += (
-            ", since TensorFlow sees no GPU (to use one: pip install --require-hashes "
-            "-r requirements/gpu.txt)"
-        )
+        where += ", no GPU (to use one: pip install --require-hashes -r requirements/gpu.txt)"
     if not cpu.has_avx2():
         return f"{where}: it has no AVX2, so the bytes will differ from those of other CPUs"
     if keras.config.dtype_policy().name != "float32":

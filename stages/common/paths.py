@@ -18,9 +18,9 @@ HISTORY = Path("reports/history.csv")
 CHECKPOINTS = Path(".checkpoints")  # undeclared: DVC removes a stage's outputs before it runs
 
 METRICS = Path("reports/metrics.json")
-MISTAKES = Path("reports/mistakes.csv")
 PROBABILITIES = Path("reports/probabilities.npy")
 PREDICTIONS = Path("reports/predictions.csv")
+MISTAKES = Path("reports/mistakes.csv")  # in git: a comparison of revisions needs no pull
 CLASS_SCORES = Path("reports/class_scores.csv")
 CALIBRATION = Path("reports/calibration.csv")
 KERNELS = Path("reports/kernels.npy")

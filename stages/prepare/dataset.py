@@ -53,7 +53,7 @@ def check_agreement(folder: Path, train: Split, test: Split) -> None:
 
 
 def name_classes(folder: Path, classes: int) -> list[str]:
-    """Return the names in classes.txt of `folder`, or the classes' numbers if it has no such file.
+    """Return the names in `folder`'s classes.txt, or the classes' numbers if it has no such file.
 
     Raises InputError unless there is one name for each class.
     """
@@ -73,7 +73,7 @@ def read(folder: Path) -> tuple[Split, Split, list[str]]:
     """
     train, test = read_split(folder, "train"), read_split(folder, "t10k")
     check_agreement(folder, train, test)
-    return train, test, name_classes(folder, classes=int(train.labels.max()) + 1)
+    return train, test, name_classes(folder, int(train.labels.max()) + 1)
 
 
 def scale(images: np.ndarray) -> np.ndarray:

@@ -70,17 +70,15 @@ def build(params: ModelParams, shape: Shape, classes: int) -> keras.Model:
 
     Raises InputError if the convolutions and pools leave nothing of such an image.
     """
-    height, width, _ = shape
+    side = min(shape[:2])
     for _ in params.filters:
-        height, width = (
-            (side - params.kernel_size + 1) // params.pool_size for side in (height, width)
+        side = (side - params.kernel_size + 1) // params.pool_size
+    if side < 1:
+        raise InputError(
+            f"params.yaml: model.kernel_size {params.kernel_size} and model.pool_size "
+            f"{params.pool_size} leave nothing of {shape[0]}x{shape[1]} images after "
+            f"{len(params.filters)} convolutions; expected smaller ones"
         )
-        if min(height, width) < 1:
-            raise InputError(
-                f"params.yaml: model.kernel_size {params.kernel_size} and model.pool_size "
-                f"{params.pool_size} leave nothing of {shape[0]}x{shape[1]} images after "
-                f"{len(params.filters)} convolutions; expected smaller ones"
-            )
     return ARCHITECTURES[params.architecture](params, shape, classes)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from stages.common import params, paths
 from stages.common.errors import run_stage
 from stages.common.files import load_names, write_bytes, write_text
-from stages.common.statistics import wilson
+from stages.common.intervals import wilson
 from stages.visualize import figures, page
 from stages.visualize.schema import VisualizeParams
 

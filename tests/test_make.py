@@ -1,0 +1,87 @@
+"""make runs the environment's commands, even where the shell would find others."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.builders import ROOT
+
+
+def write_script(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The Makefile and its locks, in a folder whose name has a space."""
+    folder = tmp_path / "my project"
+    folder.mkdir()
+    shutil.copy(ROOT / "Makefile", folder)
+    shutil.copy(ROOT / "requirements.txt", folder)
+    return folder
+
+
+@pytest.fixture
+def installed(folder: Path) -> Path:
+    """The same with an environment, whose commands print their arguments."""
+    for name in "dvc", "python", "pip":
+        write_script(folder / ".venv/bin" / name, f'printf "{name}<%s>\\n" "$@"')
+    (folder / ".venv/pipeline").touch()
+    return folder
+
+
+def make(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", "--silent", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env={"PATH": "/usr/bin:/bin"} | env, capture_output=True, text=True
+    )
+
+
+def test_every_command_of_the_environment_is_called_by_its_path(installed: Path) -> None:
+    """GNU make 3.81, of macOS, would not find them otherwise; the one here would."""
+    shutil.copytree(ROOT / "requirements", installed / "requirements")
+    targets = "repro", "test", "diff", "plots", "compare", "verify", "rebuild", "bench", "lock"
+    printed = make(installed, "--always-make", "--dry-run", *targets).stdout
+    called = re.findall(r"^\s*(\S*\b(?:dvc|pip|pytest|python|uv)) ", printed, re.MULTILINE)
+    assert len(called) >= len(targets)
+    assert {command.rpartition("/")[0] for command in called} == {".venv/bin"}
+
+
+def test_what_the_commands_start_is_the_environments_as_well(installed: Path) -> None:
+    write_script(installed / ".venv/bin/dvc", "python -m stages.prepare")
+    assert make(installed, "repro").stdout == "python<-m>\npython<stages.prepare>\n"
+
+
+@pytest.mark.parametrize("name", ["release 1; touch ran", "$(touch ran)", "a'b\"c", "`touch ran`"])
+def test_the_name_of_a_branch_is_one_argument_and_never_run(installed: Path, name: str) -> None:
+    for target, commands in ("diff", 3), ("plots", 1), ("compare", 1):
+        assert make(installed, target, BASE=name).stdout.count(f"<{name}>\n") == commands
+    assert not (installed / "ran").exists()
+
+
+def test_an_environment_that_could_not_be_completed_is_removed(folder: Path) -> None:
+    """As on Debian without python3-venv, which leaves an environment without pip."""
+    write_script(
+        folder / "python",
+        '[ "$1" = -c ] || { mkdir -p .venv/bin; touch .venv/bin/python; exit 1; }',
+    )
+    for name in "pip", "dvc":
+        write_script(folder / "system" / name, "touch used")
+    done = make(folder, "repro", "PYTHON=./python", PATH=f"{folder}/system:/usr/bin:/bin")
+    assert done.returncode
+    assert "need the package python3-venv" in done.stderr
+    assert not (folder / ".venv").exists()
+    assert not (folder / "used").exists()
+
+
+def test_a_python_without_tensorflow_is_refused_in_one_line(folder: Path) -> None:
+    write_script(folder / "python", 'exec python3 -c "import sys; sys.version_info = (3, 14); $2"')
+    done = make(folder, "repro", "PYTHON=./python")
+    assert done.returncode
+    assert done.stderr.splitlines()[0].startswith("Python 3.11, 3.12 or 3.13 is needed")
+    assert not (folder / ".venv").exists()

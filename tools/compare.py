@@ -1,0 +1,93 @@
+"""Compare the model of REVISION, or of the workspace, with that of BASE on the same test images."""
+
+import argparse
+import json
+from io import StringIO
+from math import comb
+from typing import Any, NamedTuple
+
+import pandas as pd
+import yaml
+from dvc.api import DVCFileSystem
+from dvc.exceptions import DvcException
+
+from stages.common.errors import InputError, in_one_line
+from stages.common.intervals import wilson
+from stages.common.paths import METRICS, MISTAKES, X_TEST, Y_TEST
+
+WITHIN_CHANCE = "The difference is within chance on these images."
+DIFFERENT = (
+    "The two models differ on these images; whether the change or the seed did it takes several "
+    "seeds of both (python -m sweep seed=1,2,3)."
+)
+
+
+class Results(NamedTuple):
+    accuracy: dict[str, Any]  # of validation and test, with the name of the revision
+    images: int
+    mistakes: set[int]
+    test_set: list[str]  # md5s
+
+
+def load(revision: str | None) -> Results:
+    """Read a revision's results, or the workspace's, from git; raise InputError if one lacks."""
+    name = revision or "workspace"
+    try:
+        files = DVCFileSystem(rev=revision)
+        metrics = json.loads(files.read_text(METRICS))
+        mistakes = pd.read_csv(StringIO(files.read_text(MISTAKES)))["index"]
+        outs = yaml.safe_load(files.read_text("dvc.lock"))["stages"]["prepare"]["outs"]
+        md5 = {out["path"]: out["md5"] for out in outs}
+        test_set = [md5[str(path)] for path in (X_TEST, Y_TEST)]
+        accuracy = {split: metrics[split]["accuracy"] for split in ("validation", "test")}
+        images = metrics["test"]["images"]
+    except (DvcException, KeyError, OSError, ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{name} lacks results ({reason}): expected those of dvc repro") from None
+    return Results({"revision": name} | accuracy, images, set(mistakes), test_set)
+
+
+def mcnemar(fixed: int, broken: int) -> float:
+    """Return the exact test's two-sided p: a fair coin would divide them so unevenly this often."""
+    n = fixed + broken
+    return min(1.0, 2 * sum(comb(n, i) for i in range(min(fixed, broken) + 1)) / (1 << n))
+
+
+def compare(base: Results, other: Results) -> dict[str, Any]:
+    """Return how many images were fixed and broken, and what that says of test accuracy.
+
+    The 95 % interval of the difference, `low` to `high`, is conditional on the images on which the
+    two models differ: it is Wilson's interval of the share of them that was fixed, as a difference.
+    """
+    if base.test_set != other.test_set:
+        names = f"{base.accuracy['revision']} and {other.accuracy['revision']}"
+        raise InputError(f"{names} have different test sets ({X_TEST}, {Y_TEST})")
+    fixed, broken = len(base.mistakes - other.mistakes), len(other.mistakes - base.mistakes)
+    differ = fixed + broken
+    low, high = ((2 * share * differ - differ) / base.images for share in wilson(fixed, differ))
+    accuracies = {"base": base.accuracy, "other": other.accuracy}
+    images = {"fixed": fixed, "broken": broken, "difference": (fixed - broken) / base.images}
+    return accuracies | images | {"low": low, "high": high, "p": mcnemar(fixed, broken)}
+
+
+def describe(found: dict[str, Any]) -> str:
+    """Return a comparison as Markdown, with a judgement."""
+    table = pd.DataFrame([found["base"], found["other"]]).set_index("revision").T
+    difference, low, high = (100 * found[key] for key in ("difference", "low", "high"))
+    return f"""\
+{table.rename_axis("accuracy").to_markdown(floatfmt=".2%")}
+
+{found["fixed"]} images fixed, {found["broken"]} broken: test accuracy {difference:+.2f} points, \
+95 % interval {low:+.2f} to {high:+.2f}; exact McNemar test p = {found["p"]:.3g}.
+{WITHIN_CHANCE if found["p"] >= 0.05 else DIFFERENT}"""
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m tools.compare", description=__doc__)
+    parser.add_argument("base", metavar="BASE", help="a commit, a branch or an experiment")
+    parser.add_argument("revision", metavar="REVISION", nargs="?", help="default: the workspace")
+    parser.add_argument("--json", action="store_true", help="print the figures for programs")
+    arguments = parser.parse_args()
+    with in_one_line("compare"):
+        found = compare(load(arguments.base), load(arguments.revision))
+        print(json.dumps(found, indent=2) if arguments.json else describe(found))
