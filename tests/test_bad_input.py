@@ -307,6 +307,9 @@ TEXTS: dict[str, tuple[bytes, str]] = {
     "a tab": (b"train:\n\tepochs: 1\n", "not valid YAML"),
     "not UTF-8": (b"seed: \xff\xfe\n", "not valid YAML"),
     "a key twice": (b"seed: 1\nseed: 2\n", "not valid YAML"),
+    "a day that never was": (b"seed: 2024-02-30\n", "not valid YAML"),
+    "no whole number": (b"seed: !!int x\n", "not valid YAML"),
+    "no truth": (b"seed: !!bool x\n", "not valid YAML"),
     "a Python object": (b"seed: !!python/object/apply:os.getpid []\n", "not valid YAML"),
 }
 

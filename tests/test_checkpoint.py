@@ -26,7 +26,7 @@ def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, runtim
     monkeypatch.chdir(tmp_path)
     keras = runtime.keras
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dense(2)])
-    model.compile("adam", "mse")
+    model.compile("adam", "mse", run_eagerly=True)
     model.fit(np.ones((8, 4)), np.ones((8, 2)), verbose=0)
     path = CHECKPOINTS / "a.checkpoint"
     checkpoint.save(path, model, [[1.0, 2.0, 3.0, 4.0]])

@@ -18,7 +18,7 @@ from stages.visualize.schema import VisualizeParams
 from tests.builders import write_data_set
 
 # A few hundred by default, more where somebody asks.
-ROUNDS = int(os.environ.get("FUZZ", "300"))
+ROUNDS = int(os.environ.get("FUZZ", "200"))
 
 # What may stand for a value or a key of params.yaml, or between them.
 TOKENS = (
@@ -122,6 +122,7 @@ def test_random_damage_ends_well_or_in_one_line(
     for name in "build", "summarise", "compile_model", "fit_epoch":
         monkeypatch.setattr(train, name, lambda *_: None)
     monkeypatch.setattr(seeding, "draw_weights", lambda *_: None)
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # most of the time otherwise
     monkeypatch.setattr(checkpoint, "exclusive", lambda path: sys.exit(f"train: {path}"))
     write_data_set(RAW / "mnist", train=60, test=20)
     (RAW / "mnist/classes.txt").write_text("".join(f"class {i}\n" for i in range(10)))
