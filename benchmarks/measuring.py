@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from threading import Thread
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import psutil
@@ -50,18 +51,17 @@ def sample_memory(process: subprocess.Popen[str], samples: list[tuple[str, float
         time.sleep(0.05)
 
 
-def measure_run(folder: Path, *command: str) -> Measured:
+def measure_run(folder: Path, command: str) -> Measured:
     """Run `command` in `folder` to its end; epochs are timed by the lines that Keras prints."""
     samples: list[tuple[str, float, float]] = []
     printed = [(time.perf_counter(), "")]
-    process = subprocess.Popen(  # noqa: S603
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    process = subprocess.Popen(shlex.split(command), cwd=folder, **pipes)  # noqa: S603
     sampler = Thread(target=sample_memory, args=(process, samples))
     sampler.start()
     printed += ((time.perf_counter(), line) for line in process.stdout or ())
     if process.wait():
-        sys.exit(f"{' '.join(command)} failed:\n{''.join(line for _, line in printed[-20:])}")
+        sys.exit(f"{command} failed:\n{''.join(line for _, line in printed[-20:])}")
     seconds = time.perf_counter() - printed[0][0]
     sampler.join()
     # The line before is "Epoch 2/10"; where there is only one epoch, Keras prints no such line.

@@ -4,6 +4,7 @@ Nothing else should run meanwhile. Takes about twenty minutes on two cores.
 """
 
 import json
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -23,15 +24,13 @@ def compare_recipes(runs: pd.DataFrame) -> str:
 
 
 if __name__ == "__main__":
-    options: dict[str, list[str]] = {"default": []}
-    options |= {path.name: path.read_text().split() for path in sorted(Path("recipes").iterdir())}
+    recipes = {path.name: path.read_text() for path in sorted(Path("recipes").iterdir())}
     runs = []
     with fresh_clone() as folder:
-        for seed in range(1, 6):
-            for name in options:
-                measure_run(folder, "git", "reset", "--quiet", "--hard")
-                run = measure_run(folder, "dvc", "exp", "run", *options[name], "-S", f"seed={seed}")
-                metrics = json.loads((folder / METRICS).read_text())
-                runs.append({"recipe": name, "seconds": sum(run.epochs)} | metrics)
-                print(seed, runs[-1], flush=True)
+        for seed, (name, options) in product(range(1, 6), [("default", ""), *recipes.items()]):
+            measure_run(folder, "git reset --quiet --hard")
+            run = measure_run(folder, f"dvc exp run -S seed={seed} {options}")
+            metrics = json.loads((folder / METRICS).read_text())
+            runs.append({"recipe": name, "seconds": sum(run.epochs)} | metrics)
+            print(seed, runs[-1], flush=True)
     print(compare_recipes(pd.json_normalize(runs)))

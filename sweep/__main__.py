@@ -43,7 +43,7 @@ def sweep(options: argparse.Namespace) -> None:
     results = fetch_metrics(source, trials)
     missing = [trial for trial in trials if trial not in results]
     print(f"{len(missing)} of {len(trials)} trials to run", flush=True)
-    failed = {}
+    failed = []
     if missing:
         ray = cluster.connect(options.address)
         cluster.check_nodes(ray, source, max(trial.cpus for trial in missing), options.gpus)
@@ -51,7 +51,7 @@ def sweep(options: argparse.Namespace) -> None:
         with closing(ended), tqdm(total=len(trials), initial=len(results), unit="trial") as bar:
             for trial, problem in ended:
                 if problem:
-                    failed[trial] = problem
+                    failed.append(f"{' '.join(trial.overrides)} failed: {problem}")
                 else:
                     results |= fetch_metrics(source, [trial])
                     best = max((m["validation"]["accuracy"], t.name) for t, m in results.items())
@@ -59,9 +59,8 @@ def sweep(options: argparse.Namespace) -> None:
                 bar.update()
     if results:
         print(table(results))
-    for trial, problem in failed.items():
-        print(f"{' '.join(trial.overrides)} failed: {problem}", file=sys.stderr)
     if failed:
+        print("\n".join(failed), file=sys.stderr)
         raise InputError(f"{len(failed)} of {len(trials)} trials failed")
 
 
@@ -71,9 +70,6 @@ def main() -> None:
             sweep(parse())
         except (DvcException, ChildProcessError) as error:
             raise InputError(str(error)) from None
-        except KeyboardInterrupt:
-            print("sweep: interrupted; the same command runs what is missing", file=sys.stderr)
-            sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -18,27 +18,24 @@ def connect(address: str | None) -> Any:
 
     Raises InputError if it isn't installed or there is no cluster.
     """
-    if address:
-        host, _, port = address.rpartition(":")
-        try:
-            socket.create_connection((host, int(port)), timeout=10).close()  # Ray tries for minutes
-        except (OSError, OverflowError, ValueError) as error:
-            raise InputError(f"--address {address}: expected Ray's HOST:PORT; {error}") from None
-    else:
-        # Where this is off, as by default on macOS, all of Ray's servers stay on loopback.
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     quiet: Any = {"include_dashboard": False, "log_to_driver": False}
     try:
+        if address:  # asked first, since Ray tries for minutes
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host, int(port)), timeout=10).close()
+        else:
+            # Where this is off, as by default on macOS, all of Ray's servers stay on loopback.
+            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+            os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         import ray
 
         ray.init(address or "local", logging_level=logging.ERROR, **quiet)
     except ModuleNotFoundError:
         install = "pip install --require-hashes -r requirements/sweep.txt"
         raise InputError(f"Ray is not installed: {install}") from None
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{reason} (with a token, it needs RAY_AUTH_MODE=token)") from None
+    except (OSError, OverflowError, RuntimeError, ValueError) as error:
+        expected = "--address expects HOST:PORT, and RAY_AUTH_MODE=token if Ray has a token"
+        raise InputError(f"{str(error).splitlines()[0]}; {expected}") from None
     ray.cloudpickle.register_pickle_by_value(node)  # type: ignore[no-untyped-call]
     return ray
 
@@ -48,34 +45,30 @@ def check_nodes(ray: Any, source: Source, cpus: int, gpus: float) -> None:
 
     Raises InputError if there is no such node, or if one fails.
     """
-    addresses = {
+    needs = {"CPU": cpus, "GPU": gpus}.items()
+    nodes = {
         found["NodeID"]: found["NodeManagerAddress"]
         for found in ray.nodes()
-        if found["Alive"]
-        and found["Resources"].get("CPU", 0) >= cpus
-        and found["Resources"].get("GPU", 0) >= gpus
+        if found["Alive"] and all(found["Resources"].get(key, 0) >= least for key, least in needs)
     }
-    if not addresses:
+    if not nodes:
         raise InputError(f"no node has {cpus} CPUs and {gpus:g} GPUs: see --cpus and --gpus")
-    storage = Repo().cloud.get_remote_odb()
     on_node = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
     probe = ray.remote(num_cpus=0)(node.probe)
     probes = {
         id_: probe.options(scheduling_strategy=on_node(id_, soft=False)).remote(source, id_)
-        for id_ in addresses
+        for id_ in nodes
     }
-    problems = []
-    for id_, task in probes.items():
-        problem = failure(ray, task)
+    problems = {id_: failure(ray, task) for id_, task in probes.items()}
+    storage = Repo().cloud.get_remote_odb()
+    for id_ in nodes:
         written = storage.fs.join(storage.path, f"probe-{id_}")
         if storage.fs.exists(written):
             storage.fs.remove(written)
         else:
-            problem = problem or f"what it writes to {storage.path} is not seen from here"
-        if problem:
-            problems.append(f"node {addresses[id_]}: {problem}")
-    if problems:
-        raise InputError("; ".join(problems))
+            problems[id_] = problems[id_] or f"what it writes to {storage.path} is not seen here"
+    if said := [f"node {nodes[id_]}: {problem}" for id_, problem in problems.items() if problem]:
+        raise InputError("; ".join(said))
 
 
 def run_trials(
@@ -86,9 +79,7 @@ def run_trials(
     Ray gives the trials of a node that dies to other nodes; one that fails would fail again.
     """
     publish = ray.remote(num_gpus=gpus, scheduling_strategy="SPREAD")(node.publish)
-    running = {
-        publish.options(num_cpus=trial.cpus).remote(source, trial): trial for trial in trials
-    }
+    running = {publish.options(num_cpus=t.cpus).remote(source, t): t for t in trials}
     try:
         while running:
             (ended,), _ = ray.wait(list(running))

@@ -1,12 +1,10 @@
 """The trials of a sweep: which combinations of values, checked and named before any starts."""
 
 import hashlib
-import math
 import random
+import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from itertools import product
-from pathlib import Path
+from collections.abc import Sequence
 
 from dvc.exceptions import DvcException
 from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
@@ -31,33 +29,13 @@ class Parameters(params.Section):
     visualize: VisualizeParams
 
 
-def expand(argument: str) -> list[str]:
-    """Return one override per value: `seed=1,2` gives `seed=1` and `seed=2`."""
-    try:
-        return list(dict.fromkeys(found[""][0] for found in get_hydra_sweeps({"": [argument]})))
-    except (HydraException, DvcException) as error:
-        raise InputError(f"{argument}: {str(error).splitlines()[0]}") from None
-
-
-def shuffle(axes: Sequence[Sequence[str]], seed: int) -> Iterator[tuple[str, ...]]:
-    """Yield all combinations in an order that `seed` decides; a few of a billion take no time."""
-    rng = random.Random(seed)  # noqa: S311  # not for cryptography
-    drawn: set[tuple[str, ...]] = set()
-    while len(drawn) < math.prod(len(axis) for axis in axes):
-        overrides = tuple(rng.choice(axis) for axis in axes)
-        if overrides not in drawn:
-            drawn.add(overrides)
-            yield overrides
-
-
 def describe(commit: str, overrides: Sequence[str], cpus: int | None) -> Trial:
     """Check a trial's parameters, and name it by them and the commit, which decide its result.
 
     Without `cpus` it gets as many as it trains with. Raises InputError that names the wrong key.
     """
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, PARAMS)
-        path.write_bytes(PARAMS.read_bytes())
+        path = shutil.copy(PARAMS, folder)
         try:
             apply_overrides(path, list(overrides))
         except (DvcException, OmegaConfBaseException) as error:
@@ -74,13 +52,13 @@ def choose_trials(
     """Return a trial for each combination of values, or for `samples` of them, none twice.
 
     With the same seed, a larger sample contains a smaller one. Raises InputError if an argument
-    can't be read or a chosen trial's parameters are wrong.
+    can't be read or a trial's parameters are wrong.
     """
-    axes = [expand(argument) for argument in arguments]
-    trials: dict[str, Trial] = {}
-    for overrides in shuffle(axes, seed) if samples else product(*axes):
-        trial = describe(commit, overrides, cpus)
-        trials.setdefault(trial.name, trial)
-        if len(trials) == samples:
-            break
-    return list(trials.values())
+    try:
+        combinations = [found[""] for found in get_hydra_sweeps({"": list(arguments)})]
+    except (HydraException, DvcException) as error:
+        raise InputError(f"{' '.join(arguments)}: {str(error).splitlines()[0]}") from None
+    if samples:
+        random.Random(seed).shuffle(combinations)  # noqa: S311  # not for cryptography
+    trials = [describe(commit, overrides, cpus) for overrides in combinations[:samples]]
+    return list({trial.name: trial for trial in trials}.values())

@@ -4,6 +4,7 @@ This module travels with each task: a node needs the environment, but no checkou
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,40 +12,30 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dvc.config import Config
 from dvc.repo import Repo
-from dvc.repo.experiments.refs import ExpRefInfo
 
 # What git and DVC say after the line with the reason.
-NOISE = (
-    "ERROR: failed to reproduce",
-    "fatal: Could not read from remote repository.",
-    "Please make sure you have the correct access rights",
-    "and the repository exists.",
-    "Stopping at filesystem boundary",
-)
+NOISE = r"\s*$|ERROR: failed to repro|fatal: Could not read|Please make|and the repo|Stopping at"
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """What a clone is made of. Credentials in `dvc` travel in Ray's messages, never in git."""
 
     url: str
     commit: str
-    user: tuple[str, str]  # name and e-mail address, for the experiments' commits
+    user: dict[str, str]  # name and email, for the experiments' commits
     dvc: dict[str, Any]  # the sections core and remote of DVC's configuration
 
     def reference(self, name: str) -> str:
         """Return where Git keeps the experiment with this name."""
-        return str(ExpRefInfo(self.commit, name))
+        return f"refs/exps/{self.commit[:2]}/{self.commit[2:]}/{name}"
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(NamedTuple):
     name: str
     overrides: tuple[str, ...]
     cpus: int
@@ -75,8 +66,8 @@ def call(*command: str, cwd: Path | None = None) -> str:
 
 def last_error(stderr: str) -> str:
     """Return the line that says why a command failed."""
-    lines = [line for line in stderr.splitlines() if line.strip()] or ["no reason given"]
-    return next((line for line in reversed(lines) if not line.startswith(NOISE)), lines[-1])
+    lines = stderr.strip().splitlines() or ["no reason given"]
+    return next((line for line in reversed(lines) if not re.match(NOISE, line)), lines[-1])
 
 
 @contextmanager
@@ -84,8 +75,7 @@ def cloned(source: Source) -> Iterator[Path]:
     """Yield a temporary clone of the commit that has the sweep's DVC remote and git user."""
     with tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True) as folder:
         root = Path(folder, "clone")
-        name, email = source.user
-        user = f"--config=user.name={name}", f"--config=user.email={email}"
+        user = [f"--config=user.{key}={value}" for key, value in source.user.items()]
         call("git", "clone", "--quiet", *user, source.url, str(root))
         call("git", "checkout", "--quiet", "--detach", source.commit, cwd=root)
         with Config(str(root / ".dvc")).edit("local") as local:
@@ -103,7 +93,7 @@ def probe(source: Source, id_: str) -> None:
     with cloned(source) as root, Repo(root) as repo:
         call("python", "-c", "import stages.train", cwd=root)  # demands the locked packages
         experiment = f"HEAD:{source.reference('probe')}"
-        call("git", "push", "--quiet", "--dry-run", "origin", experiment, cwd=root)
+        call("git", "push", "--dry-run", "origin", experiment, cwd=root)
         storage = repo.cloud.get_remote_odb()
         storage.fs.makedirs(storage.path)
         storage.fs.pipe_file(storage.fs.join(storage.path, f"probe-{id_}"), b"")

@@ -17,31 +17,27 @@ Metrics = dict[str, dict[str, float]]  # metrics.json: validation and test figur
 
 def find_source() -> Source:
     """Return what a clone of this commit needs; raise InputError unless nodes can get it all."""
-    changed = call("git", "status", "--porcelain").splitlines()
-    if changed:
+    if changed := call("git", "status", "--porcelain").splitlines():
         raise InputError(f"not committed: {changed[0]}; git commit and git push, or git stash")
     url = call("git", "remote", "get-url", "origin")
     if re.match(r"https?://[^/]*@|[^/]+://[^/]*:[^/]*@", url):
-        raise InputError(
-            "origin's URL contains credentials, which would go to every node: remove them (git "
-            "remote set-url origin URL) and use SSH or a Git credential helper, on each node too"
-        )
+        hint = "git remote set-url origin URL, and use SSH or a Git credential helper on each node"
+        raise InputError(f"origin's URL has credentials, which would go to every node: {hint}")
     call("git", "fetch", "--quiet", "origin")
     commit = call("git", "rev-parse", "HEAD")
     if not call("git", "branch", "--remotes", "--contains", commit, "--list", "origin/*"):
         raise InputError(f"commit {commit[:7]} is not on origin: git push")
     if Path(url).exists():
         url = str(Path(url).resolve())  # a relative path leads elsewhere from a clone
-    name, email, *_ = call("git", "var", "GIT_COMMITTER_IDENT").replace("<", ">").split(">")
+    name, email, _ = re.split(" ?[<>]", call("git", "var", "GIT_COMMITTER_IDENT"))
     config = Config.from_cwd()
-    remote = config["core"].get("remote")
-    if not remote:
+    if not (remote := config["core"].get("remote")):
         raise InputError("no DVC remote: dvc remote add --default NAME URL")
     if lacks := check_remote.missing():
         raise InputError(f"the DVC remote lacks {lacks[0]} and {len(lacks) - 1} more: dvc push")
     settings = {key: str(value) for key, value in config["remote"][remote].items()}
     dvc = {"core": {"remote": remote}, "remote": {remote: settings}}
-    return Source(url, commit, (name.strip(), email), dvc)
+    return Source(url, commit, {"name": name, "email": email}, dvc)
 
 
 def fetch_metrics(source: Source, trials: Iterable[Trial]) -> dict[Trial, Metrics]:

@@ -34,7 +34,7 @@ def table(results: Mapping[Trial, Metrics]) -> str:
     If they differ in `seed`, a second table has a row for each combination of the other values.
     """
     pairs = [[override.lstrip("+").split("=", 1) for override in t.overrides] for t in results]
-    values = pd.DataFrame([dict(chosen) for chosen in pairs])
+    values = pd.DataFrame(map(dict, pairs))
     runs = values.join(pd.json_normalize(list(results.values())))
     runs.insert(0, "experiment", [trial.name for trial in results])
     best_first = runs.sort_values("validation.accuracy", ascending=False)

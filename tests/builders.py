@@ -16,7 +16,6 @@ from PIL import Image, ImageOps
 from ruamel.yaml import YAML
 
 from stages.common import paths
-from stages.evaluate import scores
 from stages.prepare import idx
 from stages.train.schema import ModelParams, TrainParams
 
@@ -90,6 +89,8 @@ def predictions(actual: list[int], predicted: list[int], confidence: list[float]
 
 def write_results(folder: Path, names: list[str], table: pd.DataFrame) -> Path:
     """Write in `folder` what visualize reads, without a training; return the page's path."""
+    from stages.evaluate import scores
+
     for path in paths.CLASSES, paths.SUMMARY, paths.HISTORY_FIGURE:
         (folder / path).parent.mkdir(parents=True)
     write_params(folder)

@@ -1,6 +1,7 @@
 """The benchmark measures what it says: checked on a program whose costs are known."""
 
 import math
+import shlex
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import pytest
 from benchmarks import pipeline
 from benchmarks.measuring import Measured, measure_run
 
+PYTHON = shlex.quote(sys.executable)
 PROGRAM = """
 import mmap, time
 with open("mapped", "rb") as stream:
@@ -29,7 +31,7 @@ time.sleep(0.5)
 def run_program(folder: Path) -> Measured:
     (folder / "program.py").write_text(PROGRAM)
     (folder / "mapped").write_bytes(bytes(40_000_000))
-    return measure_run(folder, sys.executable, "-m", "program")
+    return measure_run(folder, f"{PYTHON} -m program")
 
 
 def test_seconds_epochs_and_memory_are_those_of_the_program(tmp_path: Path) -> None:
@@ -58,7 +60,7 @@ def test_where_private_memory_is_not_told_the_rest_is_measured(
 
 def test_a_program_that_fails_ends_the_benchmark_with_what_it_printed(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="no such thing"):
-        measure_run(tmp_path, sys.executable, "-c", "raise SystemExit('no such thing')")
+        measure_run(tmp_path, f"{PYTHON} -c 'raise SystemExit(\"no such thing\")'")
 
 
 def test_the_table_has_medians_of_seconds_and_epochs_and_peaks_of_memory() -> None:

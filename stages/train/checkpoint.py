@@ -1,8 +1,4 @@
-"""Checkpoints that a killed training resumes from, to the bytes of an uninterrupted one.
-
-Each is named after everything that its training depends on, so that no other training resumes
-from it.
-"""
+"""Checkpoints, each named after all that its training depends on: no other resumes from it."""
 
 import fcntl
 import hashlib
@@ -44,10 +40,9 @@ def lock(stream: IO[str], checkpoint: Path, flags: int = 0) -> None:
 
 @contextmanager
 def exclusive(checkpoint: Path) -> Iterator[None]:
-    """Let one process at a time train towards `checkpoint`; drop the oldest of other trainings.
+    """Let one process at a time train towards `checkpoint`, which is deleted on success.
 
-    `dvc repro`, killed alone, leaves its training running: the next one waits for it here. On
-    success the checkpoint is deleted.
+    `dvc repro`, killed alone, leaves its training running: the next one waits for it here.
     """
     CHECKPOINTS.mkdir(exist_ok=True)
     with (CHECKPOINTS / "lock").open("w") as stream:
@@ -82,8 +77,7 @@ def save(path: Path, model: keras.Model, history: list[Any]) -> None:
 def restore(path: Path, model: keras.Model) -> list[Any]:
     """Set the model to the checkpoint's state, and return the history that was saved with it.
 
-    Returns an empty history, and leaves the model as it is, if there is no checkpoint; a damaged
-    one is set aside as `damaged`, and reported on stderr.
+    Without a checkpoint, the history is empty; a damaged one is set aside, and reported on stderr.
     """
     if not path.exists():
         return []

@@ -13,15 +13,10 @@ PIXELS = 96  # per inch, on a page
 
 def render(**content: Any) -> str:
     """Fill the template; text is escaped, and a name that is not in `content` is an error."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATE.parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(TEMPLATE.name).render(content)
+    options: dict[str, Any] = {"autoescape": True, "undefined": jinja2.StrictUndefined}
+    options |= {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
+    text: str = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"), **options).render(content)
+    return text
 
 
 def embed(png: bytes, dpi: int) -> dict[str, Any]:
