@@ -53,26 +53,21 @@ def contents(project: Project) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_a_clone_compares_before_a_pull_and_runs_nothing_after_it(team: Team) -> None:
-    metrics = json.loads((team.b.root / "reports/metrics.json").read_text())
-    shown = team.b.run("dvc", "metrics", "diff", "--json", "HEAD~1", "HEAD").stdout
-    differences = json.loads(shown)["reports/metrics.json"]
-    assert differences["test.accuracy"]["new"] == metrics["test"]["accuracy"]
-
-    team.b.run("dvc", "pull")
-    assert contents(team.b) == team.b.outputs()
-    assert team.b.repro() == []
-
-
-@pytest.mark.slow
-def test_what_one_runs_and_pushes_the_other_pulls_and_does_not_run(
+def test_a_clone_compares_before_a_pull_and_runs_nothing_that_another_ran_and_pushed(
     tried: Project, remote: Remote
 ) -> None:
     runs, pulls = share(tried.root.parent)
     for clone in runs, pulls:
         remote.connect(clone)
     runs.run("dvc", "push", "--all-branches")
+
+    metrics = json.loads((pulls.root / "reports/metrics.json").read_text())
+    shown = pulls.run("dvc", "metrics", "diff", "--json", "HEAD~1", "HEAD").stdout
+    differences = json.loads(shown)["reports/metrics.json"]
+    assert differences["test.accuracy"]["new"] == metrics["test"]["accuracy"]
+
     pulls.run("dvc", "pull")
+    assert contents(pulls) == pulls.outputs()
     pulls.set("visualize.dpi", 50)
     assert pulls.repro() == ["visualize"]
     pulls.run("git", "restore", ".")
@@ -125,29 +120,27 @@ def test_a_damaged_object_is_refused_and_named_and_nothing_is_lost(team: Team) -
     assert contents(team.b) == before
 
 
-def check_that_a_clone_works_alone(team: Team, reason: str) -> None:
-    """`dvc repro` works; push and pull end in a line that says why, and outputs stay."""
+@pytest.mark.slow
+def test_a_remote_that_refuses_or_is_out_of_reach_is_an_error_and_a_clone_works_without(
+    team: Team,
+) -> None:
     team.a.set("visualize.dpi", 50)
     assert team.a.repro() == ["visualize"]
     outputs = contents(team.a)
-    for clone, command in (team.a, "push"), (team.b, "pull"):
-        done = clone.run("dvc", command, check=False)
-        assert done.returncode
-        assert re.search(f"^ERROR: .*{reason}", done.stderr, re.MULTILINE)
-    assert contents(team.a) == outputs == team.a.outputs()
 
+    def check(reason: str) -> None:
+        """Push and pull end in a line that says why, and outputs stay."""
+        for clone, command in (team.a, "push"), (team.b, "pull"):
+            done = clone.run("dvc", command, check=False)
+            assert done.returncode
+            assert re.search(f"^ERROR: .*{reason}", done.stderr, re.MULTILINE)
+        assert contents(team.a) == outputs == team.a.outputs()
 
-@pytest.mark.slow
-def test_an_unreachable_remote_is_an_error_and_a_clone_works_without(team: Team) -> None:
-    team.remote.stop()
-    check_that_a_clone_works_alone(team, team.remote.stopped)
-
-
-@pytest.mark.slow
-def test_refused_credentials_are_an_error_and_a_clone_works_without(team: Team) -> None:
     for clone in team.a, team.b:
         team.remote.refuse(clone)
-    check_that_a_clone_works_alone(team, team.remote.refused)
+    check(team.remote.refused)
+    team.remote.stop()
+    check(team.remote.stopped)
 
 
 @pytest.mark.slow

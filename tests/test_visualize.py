@@ -123,11 +123,11 @@ def test_parameters_are_listed_whatever_they_are_and_as_many_mistakes_are_shown_
     assert alts(page)[2] == 'é & è read as "q" (80.0%).'
 
 
-LETTERS = list(string.digits + string.ascii_letters)
+LETTERS = list(string.digits + string.ascii_lowercase)
 
 
 @pytest.mark.parametrize(
-    ("names", "wrong"), [(["0", "1"], 0), (["$x$", "$\\bad$"], 1), (LETTERS, 62)]
+    ("names", "wrong"), [(["0", "1"], 0), (["$x$", "$\\bad$"], 1), (LETTERS, 36)]
 )
 @pytest.mark.filterwarnings("error")
 def test_any_number_of_classes_and_mistakes_can_be_shown(
