@@ -162,7 +162,7 @@ def test_unreadable_class_names_are_told_in_one_line(
     monkeypatch.setattr(Path, "read_text", refuse)
     with pytest.raises(SystemExit) as forbidden, in_one_line("predict"):
         predict.main(["0.png"])
-    assert str(latin.value).startswith(f"predict: {CLASSES}: not UTF-8")
+    assert str(latin.value).startswith(f"predict: {CLASSES}: line 1 is 'n\\udce9e'")
     assert str(forbidden.value) == f"predict: {CLASSES}: Permission denied"
 
 

@@ -52,5 +52,5 @@ def test_a_weight_whose_initializer_is_unknown_is_refused() -> None:
         def call(self, inputs: Any) -> Any:
             return inputs * self.factor
 
-    with pytest.raises(ValueError, match="no initializer for factor"):
+    with pytest.raises(AttributeError, match="factor_initializer"):
         drawn(1, Scale())

@@ -2,8 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from stages.backend import cpu
@@ -21,26 +19,17 @@ for name in [name for name in os.environ if name.startswith(SETTINGS)]:
 os.environ |= OURS
 
 
-@contextmanager
-def silent_stderr() -> Iterator[None]:
-    """Drop what C++ code writes to stderr.
-
-    TensorFlow's start-up notes ignore TF_CPP_MIN_LOG_LEVEL:
-    https://github.com/tensorflow/tensorflow/issues/100442
-    """
-    saved = os.dup(2)
-    with Path(os.devnull).open("w") as sink:
-        os.dup2(sink.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-
-
-with silent_stderr():
+# TensorFlow's start-up notes ignore TF_CPP_MIN_LOG_LEVEL, and C++ code writes them to stderr:
+# https://github.com/tensorflow/tensorflow/issues/100442
+stderr = os.dup(2)
+with Path(os.devnull).open("w") as sink:
+    os.dup2(sink.fileno(), 2)
+try:
     import keras
     import tensorflow as tf
+finally:
+    os.dup2(stderr, 2)
+    os.close(stderr)
 
 __all__ = ["describe", "keras", "pin", "strategy", "tf"]
 

@@ -53,17 +53,14 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 def load_names(path: Path) -> list[str]:
     """Read the names of the classes, one per line, from a UTF-8 file.
 
-    Raises InputError if it is not UTF-8 or if a line is empty, unprintable, or there twice.
+    Raises InputError if a line is not UTF-8, empty, unprintable, or there twice.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 ({error.reason}); expected a text file") from None
+    text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
     names = [line.strip() for line in text.splitlines()]
     for i, name in enumerate(names):
         if not name or not name.isprintable() or name in names[:i]:
             raise InputError(
                 f"{path}: line {i + 1} is {name[:60]!r}; expected the name of one class per line, "
-                "each only once"
+                "each only once, in UTF-8"
             )
     return names

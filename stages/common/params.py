@@ -37,7 +37,7 @@ def load_all() -> dict[str, Any]:
     """
     try:
         document = YAML(typ="safe").load(PARAMS)
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError, KeyError) as error:  # the last two for a value such as !!int x
         raise InputError(f"{PARAMS}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict) or document.keys() != set(SECTIONS):
         found = ", ".join(map(str, document)) if isinstance(document, dict) else repr(document)
@@ -57,8 +57,7 @@ def check(section: str, value: Any, schema: type[T]) -> T:
 def explain(section: str, schema: Any, detail: ErrorDetails) -> str:
     """Say in a few words what is wrong with one key, and what was expected."""
     key = ".".join(str(part) for part in (section, *detail["loc"]) if part != "")
-    found = repr(detail["input"])
-    found = found if len(found) <= 60 else f"{found[:60]}..."
+    found = f"{detail['input']!r:.60}"
     match detail["type"]:
         case "missing":
             return f"{key}: missing"

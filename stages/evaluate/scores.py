@@ -17,17 +17,13 @@ def score_classes(predictions: pd.DataFrame, classes: int) -> pd.DataFrame:
     0/0 gives NaN: the precision of a class that was never predicted, the recall of one that never
     occurred, the F1 of one that neither occurred nor was predicted.
     """
-    actual, predicted = predictions["actual"].to_numpy(), predictions["predicted"].to_numpy()
+    actual, predicted = predictions["actual"], predictions["predicted"]
     support, guesses, correct = (
-        np.bincount(labels, minlength=classes)
+        pd.Series(np.bincount(labels, minlength=classes))
         for labels in (actual, predicted, actual[actual == predicted])
     )
-    with np.errstate(invalid="ignore"):
-        scores = {
-            "precision": correct / guesses,
-            "recall": correct / support,
-            "f1": 2 * correct / (support + guesses),
-        }
+    f1 = 2 * correct / (support + guesses)
+    scores = {"precision": correct / guesses, "recall": correct / support, "f1": f1}
     return pd.DataFrame(scores | {"support": support})
 
 
@@ -41,11 +37,10 @@ def calibrate(confidence: np.ndarray, correct: np.ndarray) -> pd.DataFrame:
     confidence = np.asarray(confidence, np.float32).astype(np.float64)
     places = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
     counts, confidences, hits = (
-        np.bincount(places, weights, BINS) for weights in (None, confidence, correct)
+        pd.Series(np.bincount(places, weights, BINS)) for weights in (None, confidence, correct)
     )
-    with np.errstate(invalid="ignore"):
-        means = {"confidence": confidences / counts, "accuracy": hits / counts}
-    return pd.DataFrame({"count": counts.astype(np.int64)} | means)
+    means = {"confidence": confidences / counts, "accuracy": hits / counts}
+    return pd.DataFrame({"count": counts} | means)
 
 
 def calibration_error(bins: pd.DataFrame) -> float:
@@ -85,5 +80,4 @@ def tabulate(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
 def first_kernels(model: keras.Model) -> np.ndarray:
     """Return the first convolution's kernels, float32 (height, width, channels, filters)."""
     convolutions = (layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
-    kernels: np.ndarray = next(convolutions).kernel.numpy()
-    return kernels
+    return np.asarray(next(convolutions).kernel.numpy())

@@ -25,19 +25,21 @@ def read_split(folder: Path, prefix: str) -> Split:
     if images.size == 0:
         raise InputError(f"{images_path}: no images, shape {images.shape}; expected at least one")
     if len(images) != len(labels):
-        raise InputError(
-            f"{labels_path}: {len(labels)} labels for the {len(images)} images of "
-            f"{images_path.name}; expected one each"
-        )
+        raise InputError(f"{labels_path}: {len(labels)} labels for the {len(images)} images")
     return Split(images, labels)
 
 
-def check_agreement(folder: Path, train: Split, test: Split) -> None:
-    """Raise InputError unless both splits have one image size and the same classes, from 0 on."""
-    if train.images.shape[1:] != test.images.shape[1:]:
+def read(folder: Path) -> tuple[Split, Split, list[str]]:
+    """Return the training split, the test split and the classes' names of the data set in `folder`.
+
+    Without a classes.txt, the names are the classes' numbers. Raises InputError, naming the file,
+    if anything is missing, damaged or contradictory.
+    """
+    train, test = read_split(folder, "train"), read_split(folder, "t10k")
+    size, other = train.images.shape[1:], test.images.shape[1:]
+    if size != other:
         raise InputError(
-            f"{folder}: training images are {train.images.shape[1:]}, test images "
-            f"{test.images.shape[1:]}; expected one size"
+            f"{folder}: training images are {size}, test images {other}; expected one size"
         )
     classes = np.unique(train.labels).tolist()
     if len(classes) < 2 or classes != list(range(len(classes))):
@@ -47,33 +49,13 @@ def check_agreement(folder: Path, train: Split, test: Split) -> None:
         )
     if test.labels.max() > classes[-1]:
         raise InputError(
-            f"{folder}: a test label is {test.labels.max()}; expected at most {classes[-1]}, "
-            "the largest training label"
+            f"{folder}: a test label is {test.labels.max()}; expected at most {classes[-1]}"
         )
-
-
-def name_classes(folder: Path, classes: int) -> list[str]:
-    """Return the names in `folder`'s classes.txt, or the classes' numbers if it has no such file.
-
-    Raises InputError unless there is one name for each class.
-    """
     path = folder / "classes.txt"
-    if not path.exists():
-        return [str(number) for number in range(classes)]
-    names = load_names(path)
-    if len(names) != classes:
-        raise InputError(f"{path}: {len(names)} names; expected {classes}, one for each class")
-    return names
-
-
-def read(folder: Path) -> tuple[Split, Split, list[str]]:
-    """Return the training split, the test split and the classes' names of the data set in `folder`.
-
-    Raises InputError, naming the file, if anything is missing, damaged or contradictory.
-    """
-    train, test = read_split(folder, "train"), read_split(folder, "t10k")
-    check_agreement(folder, train, test)
-    return train, test, name_classes(folder, int(train.labels.max()) + 1)
+    names = load_names(path) if path.exists() else list(map(str, classes))
+    if len(names) != len(classes):
+        raise InputError(f"{path}: {len(names)} names; expected {len(classes)}, one for each class")
+    return train, test, names
 
 
 def scale(images: np.ndarray) -> np.ndarray:

@@ -44,21 +44,17 @@ def main() -> None:
         seeding.draw_weights(model, seed)
         summary = summarise(model)
         compile_model(model, train, train.epochs * steps)
-    print(summary)
-    print(runtime.describe(), flush=True)
+    print(summary, runtime.describe(), sep="\n", flush=True)
 
     def training(epoch: int) -> Batches:
-        order = rows[seeding.permutation(len(rows), seed, epoch)]
+        order = np.random.default_rng(seeding.stream(seed, epoch)).permutation(rows)
         batches = gather(images, labels, targets, order, size)
         return augment(batches, train.augmentation.translation, seed, epoch)
 
-    def validation() -> Batches:
-        return gather(images, labels, whole_targets, held_out, size)
-
+    validation = partial(gather, images, labels, whole_targets, held_out, size)
     # In bfloat16 the bytes depend on the type of the CPU.
     cpu_model = cpu.model_name() if train.precision != "float32" else None
-    machine = sys.version, devices, cpu_model
-    path = checkpoint.path_for((seed, network, train, machine), INPUTS)
+    path = checkpoint.path_for((seed, network, train, sys.version, devices, cpu_model), INPUTS)
     with checkpoint.exclusive(path):
         history = checkpoint.restore(path, model)
         if history:

@@ -26,10 +26,9 @@ def split(n: int, train: TrainParams) -> tuple[np.ndarray, np.ndarray]:
             f"params.yaml: train.validation_split {train.validation_split} parts {n} images into "
             f"{first} and {n - first}; expected some in both"
         )
-    if train.batch_size > first:
+    if (size := train.batch_size) > first:
         raise InputError(
-            f"params.yaml: train.batch_size is {train.batch_size}; expected at most {first}, "
-            "the number of training images"
+            f"params.yaml: train.batch_size is {size}; expected at most {first} images"
         )
     return np.arange(first), np.arange(first, n)
 
@@ -54,8 +53,7 @@ def make_targets(classes: int, smoothing: float) -> tuple[np.ndarray, np.ndarray
     (classes, classes), of which all classes share a part in training.
     """
     if not smoothing:
-        numbers = np.arange(classes)
-        return numbers, numbers
+        return np.arange(classes), np.arange(classes)
     one_hot = np.eye(classes, dtype=np.float32)
     return one_hot * (1 - smoothing) + smoothing / classes, one_hot
 

@@ -20,10 +20,7 @@ def learning_rate(train: TrainParams, steps: int) -> Any:
         return train.learning_rate
     warm_up = round(WARM_UP * steps)
     return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        warmup_target=train.learning_rate,
-        warmup_steps=warm_up,
-        decay_steps=steps - warm_up,
+        0.0, decay_steps=steps - warm_up, warmup_target=train.learning_rate, warmup_steps=warm_up
     )
 
 

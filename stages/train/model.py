@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-from collections.abc import Callable
 
 from stages.backend.runtime import keras
 from stages.common.errors import InputError
@@ -58,11 +57,7 @@ def functional(params: ModelParams, shape: Shape, classes: int) -> keras.Model:
     return keras.Model(inputs, outputs)
 
 
-ARCHITECTURES: dict[str, Callable[[ModelParams, Shape, int], keras.Model]] = {
-    "compact": compact,
-    "explicit": explicit,
-    "functional": functional,
-}
+ARCHITECTURES = {write.__name__: write for write in (compact, explicit, functional)}
 
 
 def build(params: ModelParams, shape: Shape, classes: int) -> keras.Model:
@@ -84,9 +79,9 @@ def build(params: ModelParams, shape: Shape, classes: int) -> keras.Model:
 
 def summarise(model: keras.Model) -> str:
     """Return Keras's table of the layers, their outputs' shapes and numbers of parameters."""
-    lines: list[str] = []
+    text: list[str] = []
     # Keras asks the terminal for its width, and stdout whether it can write the table's lines.
     os.environ["COLUMNS"] = "80"
     with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), encoding="utf-8")):
-        model.summary(line_length=80, print_fn=lambda line, **_: lines.append(line))
-    return "\n".join(lines) + "\n"
+        model.summary(line_length=80, print_fn=text.append)
+    return f"{text[0]}\n"

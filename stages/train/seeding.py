@@ -19,14 +19,12 @@ def draw_weights(model: keras.Model, seed: int) -> None:
     """Draw the initial weights anew from (seed, place), each with its layer's own initializer.
 
     Places count the random initializers alone, so that they are the same however the network is
-    written. Raises ValueError for a weight whose initializer can't be found.
+    written. Raises AttributeError for a weight whose initializer can't be found.
     """
     place = 0
     for layer in model.layers:
         for weight in layer.weights:
-            initializer = getattr(layer, f"{weight.name}_initializer", None)
-            if initializer is None:
-                raise ValueError(f"{layer.name}: no initializer for {weight.name}")
+            initializer = getattr(layer, f"{weight.name}_initializer")
             config = initializer.get_config()
             if "seed" in config:
                 config["seed"] = int(stream(seed, 0, place).generate_state(1)[0])
@@ -36,11 +34,6 @@ def draw_weights(model: keras.Model, seed: int) -> None:
 
 def seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
     """Set the state of every seed generator of the model from (seed, epoch, its place)."""
-    states = [variable for variable in model.variables if variable.name == "seed_generator_state"]
+    states = (variable for variable in model.variables if variable.name == "seed_generator_state")
     for place, state in enumerate(states):
         state.assign(stream(seed, epoch, place).generate_state(2))
-
-
-def permutation(n: int, seed: int, epoch: int) -> np.ndarray:
-    """Return the order, int64 (n,), in which an epoch visits the training set."""
-    return np.random.default_rng(stream(seed, epoch)).permutation(n)

@@ -142,7 +142,6 @@ def draw_kernels(kernels: np.ndarray) -> Figure:
     for axis in axes.flat:
         axis.set_axis_off()
     for i, axis in zip(range(n), axes.flat, strict=False):
-        kernel = kernels[..., i].mean(axis=-1)
-        axis.imshow(kernel, cmap="RdBu", vmin=-limit, vmax=limit)
+        axis.imshow(kernels[..., i].mean(axis=-1), cmap="RdBu", vmin=-limit, vmax=limit)
         axis.set_title(f"Kernel {i}", fontsize="small")
     return figure
