@@ -1,6 +1,7 @@
 """Errors end a program in one line; see test_bad_input for what the line says."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,3 +12,18 @@ def test_a_closed_stdout_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)  # as `>&-` in a shell makes it
     with in_one_line("train"):
         print("done")
+
+
+def test_an_interrupt_is_told_and_has_the_exit_code_that_shells_give_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stopped, in_one_line("train"):
+        raise KeyboardInterrupt
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err == "train: interrupted\n"
+
+
+def test_an_error_of_the_system_is_named_with_its_file(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as stopped, in_one_line("train"):
+        (tmp_path / "missing").read_text()
+    assert stopped.value.code == f"train: {tmp_path / 'missing'}: No such file or directory"

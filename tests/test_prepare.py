@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.common.files import load_names
 from stages.prepare import idx
 from stages.prepare.dataset import scale
 
@@ -32,3 +33,11 @@ def test_scaling_gives_float32_with_a_channel_axis() -> None:
     np.testing.assert_array_equal(
         scaled[0, ..., 0], np.array([[0, 0.2, 0.4], [0.6, 0.8, 1]], np.float32)
     )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_names_are_read_as_any_editor_writes_them(tmp_path: Path, encoding: str, end: str) -> None:
+    path = tmp_path / "classes.txt"
+    path.write_bytes(end.join(["nula", " jedna dvě ", "třetí"]).encode(encoding))
+    assert load_names(path) == ["nula", "jedna dvě", "třetí"]

@@ -65,11 +65,17 @@ def untrained(reproduced: Project) -> Project:
     return reproduced
 
 
+def trained(project: Project) -> dict[str, str]:
+    """Return the md5 of what `train` wrote."""
+    lock = yaml.safe_load((project.root / "dvc.lock").read_text())
+    return {out["path"]: out["md5"] for out in lock["stages"]["train"]["outs"]}
+
+
 def test_a_dozen_kills_in_a_row_change_no_byte(untrained: Project, uninterrupted: Project) -> None:
     for point, (code, text) in zip(POINTS, trainings(untrained, *POINTS), strict=True):
         assert code == -signal.SIGKILL, (point, text)
-    assert untrained.repro() == ["train", "evaluate", "visualize"]
-    assert untrained.outputs() == uninterrupted.outputs()
+    assert untrained.repro("train") == ["train"]
+    assert trained(untrained) == trained(uninterrupted)
     assert not list((untrained.root / ".checkpoints").glob("*.checkpoint"))
 
 
@@ -139,10 +145,9 @@ def test_a_torn_lock_is_named_and_costs_no_training(reproduced: Project) -> None
 def test_a_stage_killed_while_it_writes_leaves_nothing_that_looks_whole(
     reproduced: Project,
 ) -> None:
-    stages = "prepare", "evaluate", "visualize"
     before = reproduced.outputs()
     lock = yaml.safe_load((reproduced.root / "dvc.lock").read_text())
-    for name in stages:
+    for name in "visualize", "evaluate", "prepare":  # each before those that it reads from
         outputs = [reproduced.root / out["path"] for out in lock["stages"][name]["outs"]]
         for path in outputs:
             path.unlink()
@@ -154,8 +159,7 @@ def test_a_stage_killed_while_it_writes_leaves_nothing_that_looks_whole(
         done = reproduced.run(sys.executable, "-c", program, check=False)
         assert done.returncode == -signal.SIGKILL
         assert not any(path.exists() for path in outputs)
-        reproduced.run("dvc", "checkout")
-        reproduced.run("git", "restore", "reports/metrics.json")
+    stages = "prepare", "evaluate", "visualize"
     assert reproduced.repro("--force", "--single-item", *stages) == [*stages]
     assert reproduced.outputs() == before
     assert not list(reproduced.root.rglob(".partial-*"))
