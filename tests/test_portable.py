@@ -146,7 +146,7 @@ def test_a_python_without_the_environment_is_told_to_activate_it(
 
 
 def test_markers_of_the_lock_decide_whether_a_package_may_be_missing() -> None:
-    lock = "a==1.0 \\\n  --hash=x\nB_b.c==2 ; sys_platform == 'win32' \\\nd==1 ; x\nd==2 ; y\n"
+    lock = "a==1.0 \\\n  --hash=x\nb-b-c==2 ; sys_platform == 'win32' \\\nd==1 ; x\nd==2 ; y\n"
     assert environment.locked(lock) == {
         "a": ({"1.0"}, True),
         "b-b-c": ({"2"}, False),

@@ -10,8 +10,6 @@ from stages.backend.runtime import keras
 from stages.common.errors import InputError
 from stages.common.files import write_bytes
 
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment
-
 
 def save(model: keras.Model, path: Path) -> None:
     """Write `model` as a `.keras` file that any Keras 3 opens, the same bytes each time.
@@ -37,7 +35,7 @@ def normalise(archive: bytes) -> bytes:
                 content = re.sub(rb"\d{4}-\d\d-\d\d@[\d:]+", b"1980-01-01@00:00:00", content)
             if name == "config.json":
                 content = renumber(content.decode()).encode()
-            member = zipfile.ZipInfo(name, EPOCH)
+            member = zipfile.ZipInfo(name)  # of 1980, the format's first year
             member.create_system = 3  # Unix, on any system
             rewritten.writestr(member, content)
     return target.getvalue()

@@ -18,7 +18,6 @@ for name in [name for name in os.environ if name.startswith(SETTINGS)]:
     del os.environ[name]
 os.environ |= OURS
 
-
 # TensorFlow's start-up notes ignore TF_CPP_MIN_LOG_LEVEL, and C++ code writes them to stderr:
 # https://github.com/tensorflow/tensorflow/issues/100442
 stderr = os.dup(2)

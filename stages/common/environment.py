@@ -7,30 +7,22 @@ from pathlib import Path
 LOCK = Path(__file__).parents[2] / "requirements.txt"
 
 
-def normalise(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def locked(text: str) -> dict[str, tuple[set[str], bool]]:
-    """Return each package's versions in a lock, and whether one is needed everywhere.
-
-    A package whose lines have markers may be missing here, or have several versions.
-    """
+    """Return each package's versions in a lock, and whether it is needed: it has no marker."""
     found: dict[str, tuple[set[str], bool]] = {}
     for name, version, marker in re.findall(r"^([\w.-]+)==([^\s;]+)( ;)?", text, re.MULTILINE):
-        versions, _ = found.setdefault(normalise(name), (set(), not marker))
+        versions, _ = found.setdefault(name, (set(), not marker))
         versions.add(version)
     return found
 
 
 def installed() -> dict[str, str]:
-    """Return the version of each installed package; the names of the folders tell it at once."""
-    # importlib.metadata takes 0.3 s, as it opens a file for each package.
+    """Return the version of each installed package, 0.3 s faster than importlib.metadata."""
     found: dict[str, str] = {}
-    for folder in map(Path, sys.path):
-        for info in folder.glob("*.dist-info"):
-            name, _, version = info.name.removesuffix(".dist-info").partition("-")
-            found.setdefault(normalise(name), version)
+    for folder in reversed(sys.path):
+        for info in Path(folder).glob("*.dist-info"):
+            name, _, version = info.stem.partition("-")
+            found[re.sub(r"[-_.]+", "-", name).lower()] = version  # as the lock has it
     return found
 
 

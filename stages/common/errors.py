@@ -16,9 +16,8 @@ class InputError(Exception):
 def in_one_line(program: str) -> Iterator[None]:
     """Turn errors of the block into one line on stderr that starts with `program`.
 
-    Exits with 1 after an InputError, an OSError (no permission, a full disk), or when nobody
-    reads stdout any more, and with 130 after an interrupt. A character that the terminal can't
-    show is printed as its code.
+    Exits with 1 after an InputError, an OSError or a closed pipe, and with 130 after an interrupt.
+    A character that the terminal can't show is printed as its code.
     """
     for stream in sys.stdout, sys.stderr:
         if isinstance(stream, io.TextIOWrapper):

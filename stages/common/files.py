@@ -60,7 +60,6 @@ def load_names(path: Path) -> list[str]:
     for i, name in enumerate(names):
         if not name or not name.isprintable() or name in names[:i]:
             raise InputError(
-                f"{path}: line {i + 1} is {name[:60]!r}; expected the name of one class per line, "
-                "each only once, in UTF-8"
+                f"{path}: line {i + 1} is {name[:60]!r}; expected unique UTF-8 names, one per line"
             )
     return names

@@ -28,18 +28,17 @@ def main() -> None:
     probabilities = model.predict(images, batch_size=1000, verbose=0)
     predictions = scores.tabulate(probabilities, labels)
     correct = predictions["actual"] == predictions["predicted"]
-    metrics = {
-        "validation": {
-            "loss": last_epoch["val_loss"],
-            "accuracy": last_epoch["val_accuracy"],
-            "images": training_images - first_held_out(training_images, validation_split),
-        },
-        "test": scores.measure(probabilities, labels),
+    validation = {
+        "loss": last_epoch["val_loss"],
+        "accuracy": last_epoch["val_accuracy"],
+        "images": training_images - first_held_out(training_images, validation_split),
     }
-    print(f"Validation accuracy: {metrics['validation']['accuracy']:.2%}")
-    print(f"Test accuracy:       {metrics['test']['accuracy']:.2%}")
-    print(f"Test loss:           {metrics['test']['loss']:.3f}")
+    test = scores.measure(probabilities, labels)
+    print(f"Validation accuracy: {validation['accuracy']:.2%}")
+    print(f"Test accuracy:       {test['accuracy']:.2%}")
+    print(f"Test loss:           {test['loss']:.3f}")
 
+    metrics = {"validation": validation, "test": test}
     write_text(paths.METRICS, json.dumps(metrics, indent=2) + "\n")
     write_table(paths.MISTAKES, predictions.loc[~correct, ["index", "actual", "predicted"]])
     write_array(paths.PROBABILITIES, probabilities)

@@ -13,7 +13,6 @@ BINS = 15  # as many as the papers that compare calibration errors have
 def score_classes(predictions: pd.DataFrame, classes: int) -> pd.DataFrame:
     """Return precision, recall, F1 = 2 TP / (2 TP + FP + FN) and support, one row per class.
 
-    `predictions` has the columns actual and predicted.
     0/0 gives NaN: the precision of a class that was never predicted, the recall of one that never
     occurred, the F1 of one that neither occurred nor was predicted.
     """
@@ -30,8 +29,7 @@ def score_classes(predictions: pd.DataFrame, classes: int) -> pd.DataFrame:
 def calibrate(confidence: np.ndarray, correct: np.ndarray) -> pd.DataFrame:
     """Return count, mean confidence and accuracy of the predictions, one row per confidence bin.
 
-    The bins part (0, 1] into equal widths and hold their upper edge. The means of an empty one
-    are NaN.
+    The bins are equally wide and hold their upper edges; the means of an empty one are NaN.
     """
     # Float32, as the model gives it, so that a CSV file's decimals fall into the same bins.
     confidence = np.asarray(confidence, np.float32).astype(np.float64)
@@ -54,12 +52,11 @@ def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     predictions = tabulate(probabilities, labels)
     correct = predictions["actual"] == predictions["predicted"]
     losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
-    class_scores = score_classes(predictions, probabilities.shape[1])
     return {
         "loss": float(losses.numpy().mean(dtype=np.float64)),
         "accuracy": float(correct.mean()),
         "errors": int((~correct).sum()),
-        "macro_f1": float(class_scores["f1"].mean()),
+        "macro_f1": float(score_classes(predictions, probabilities.shape[1])["f1"].mean()),
         "ece": calibration_error(calibrate(predictions["confidence"], correct)),
         "images": len(labels),
     }

@@ -44,7 +44,7 @@ def read(folder: Path) -> tuple[Split, Split, list[str]]:
     classes = np.unique(train.labels).tolist()
     if len(classes) < 2 or classes != list(range(len(classes))):
         raise InputError(
-            f"{folder}: training labels are {str(classes)[:60]}; expected each class from 0 on, "
+            f"{folder}: training labels are {classes!s:.60}; expected each class from 0 on, "
             "and at least two"
         )
     if test.labels.max() > classes[-1]:

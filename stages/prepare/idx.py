@@ -10,7 +10,6 @@ import numpy as np
 
 from stages.common.errors import InputError
 
-UNSIGNED_BYTE = 0x08
 # One byte of deflate stands for at most 1032 bytes: https://www.zlib.net/zlib_tech.html
 DEFLATE_LIMIT = 1032
 
@@ -30,7 +29,7 @@ def read(path: Path, ndim: int) -> np.ndarray:
     Raises InputError if the file is anything but what its header promises.
     """
     opener = gzip.open if path.suffix == ".gz" else open
-    magic = bytes([0, 0, UNSIGNED_BYTE, ndim])
+    magic = bytes([0, 0, 0x08, ndim])  # 0x08 stands for unsigned bytes
     try:
         with opener(path, "rb") as stream:
             header = stream.read(4 + 4 * ndim)

@@ -82,9 +82,6 @@ def feed(batches: Callable[[], Batches], n: int) -> tf.data.Dataset:
     options.autotune.enabled = False
     parts = next(batches())
     signature = tuple(tf.TensorSpec([None, *part.shape[1:]], part.dtype) for part in parts)
-    return (
-        tf.data.Dataset.from_generator(batches, output_signature=signature)
-        .apply(tf.data.experimental.assert_cardinality(n))
-        .prefetch(2)
-        .with_options(options)
-    )
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(n))
+    return dataset.prefetch(2).with_options(options)

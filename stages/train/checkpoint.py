@@ -90,5 +90,4 @@ def restore(path: Path, model: keras.Model) -> list[Any]:
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         for i, variable in enumerate(variables(model)):
             variable.assign(archive[str(i)])
-        history: list[Any] = json.loads(str(archive["history"]))
-    return history
+        return list(json.loads(str(archive["history"])))

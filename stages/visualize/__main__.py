@@ -24,15 +24,13 @@ def main() -> None:
     bins = pd.read_csv(paths.CALIBRATION)
     kernels = np.load(paths.KERNELS)
 
-    confusions = figures.count_confusions(predictions, len(names))
     mistakes = predictions[predictions["actual"] != predictions["predicted"]]
     # Equally confident ones stay in the order of the test set.
-    shown = mistakes.sort_values("confidence", ascending=False, kind="stable")
-    shown = shown.head(settings.mistakes)
+    shown = mistakes.nlargest(settings.mistakes, "confidence")
     figures.use_style()
     drawn = {
         paths.HISTORY_FIGURE: figures.draw_history(history),
-        paths.CONFUSION_MATRIX_FIGURE: figures.draw_confusions(confusions, names),
+        paths.CONFUSION_MATRIX_FIGURE: figures.draw_confusions(predictions, names),
         paths.MISTAKES_FIGURE: figures.draw_mistakes(images[shown["index"]], shown, names),
         paths.CALIBRATION_FIGURE: figures.draw_calibration(bins, test["ece"]),
         paths.KERNELS_FIGURE: figures.draw_kernels(kernels),
@@ -49,7 +47,7 @@ def main() -> None:
         scores=pd.read_csv(paths.CLASS_SCORES),
         confusions=mistakes.groupby(["actual", "predicted"]).size().nlargest(1),
         mistakes=shown,
-        bins=bins[bins["count"] > 0],
+        bins=bins,
         kernels=kernels.shape[-1],
         summary=paths.SUMMARY.read_text(encoding="utf-8").rstrip(),
         figures={path.stem: page.embed(png, settings.dpi) for path, png in pngs.items()},

@@ -57,22 +57,18 @@ def draw_history(history: pd.DataFrame) -> Figure:
     return figure
 
 
-def count_confusions(predictions: pd.DataFrame, classes: int) -> np.ndarray:
-    """Return int64 (classes, classes): how often each actual class (rows) was predicted as each."""
-    pairs = predictions["actual"] * classes + predictions["predicted"]
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
-
-
-def draw_confusions(confusions: np.ndarray, names: Sequence[str]) -> Figure:
-    """Draw the confusion matrix as a square heat map with counts; empty cells are zero."""
-    labels = label(names)
-    side = min(max(4.0, 0.76 * len(names)), 14.0)
+def draw_confusions(predictions: pd.DataFrame, names: Sequence[str]) -> Figure:
+    """Draw how often each actual class (rows) was predicted as each; empty cells are zero."""
+    labels, n = label(names), len(names)
+    pairs = predictions["actual"] * n + predictions["predicted"]
+    confusions = np.bincount(pairs, minlength=n**2).reshape(n, n)
+    side = min(max(4.0, 0.76 * n), 14.0)
     figure, axis = plt.subplots(figsize=(side, side))
     # The diagonal is a thousand times the rest: colours follow the logarithm, counts are exact.
     sns.heatmap(
         np.log1p(confusions),
         annot=np.where(confusions, confusions.astype(str), ""),
-        annot_kws={"fontsize": min(12, 20 * side / len(names))},
+        annot_kws={"fontsize": min(12, 20 * side / n)},
         fmt="",
         cmap="Blues",
         square=True,
@@ -130,10 +126,7 @@ def draw_calibration(bins: pd.DataFrame, error: float) -> Figure:
 
 
 def draw_kernels(kernels: np.ndarray) -> Figure:
-    """Draw each kernel of (height, width, channels, n), averaged over channels, in a grid.
-
-    The grid is twice as wide as high: 4 rows of 8 for 32 kernels.
-    """
+    """Draw each kernel of (height, width, channels, n) in a grid that is twice as wide as high."""
     n = kernels.shape[-1]
     columns = math.ceil(math.sqrt(2 * n))
     rows = math.ceil(n / columns)

@@ -13,10 +13,9 @@ PIXELS = 96  # per inch, on a page
 
 def render(**content: Any) -> str:
     """Fill the template; text is escaped, and a name that is not in `content` is an error."""
-    options: dict[str, Any] = {"autoescape": True, "undefined": jinja2.StrictUndefined}
-    options |= {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
-    text: str = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"), **options).render(content)
-    return text
+    blocks: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
+    html = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, **blocks)
+    return html.from_string(TEMPLATE.read_text(encoding="utf-8")).render(content) + "\n"
 
 
 def embed(png: bytes, dpi: int) -> dict[str, Any]:
