@@ -43,12 +43,14 @@ def test_another_cpu_ends_with_the_same_lock(
     cpu: str, changes: dict[str, object], tmp_path: Path
 ) -> None:
     native = create_project(tmp_path / "native")
-    write_data_set(native.root / "data/raw/mnist", train=200, test=40)
-    for key, value in (changes | {"train.epochs": 1, "train.batch_size": 60}).items():
+    write_data_set(native.root / "data/raw/mnist", train=120, test=30)
+    for key, value in (changes | {"train.epochs": 1, "train.batch_size": 36}).items():
         native.set(key, value)
     other = duplicate(native, tmp_path / "other")
     emulate(other, cpu)
     native.repro()
+    # QEMU 7.2 crashes in NumPy's AVX2 sort. TensorFlow and oneDNN still see the whole CPU.
+    other.env["NPY_DISABLE_CPU_FEATURES"] = "X86_V3"
     assert other.repro() == ["prepare", "train", "evaluate", "visualize"]
     assert (other.root / "dvc.lock").read_text() == (native.root / "dvc.lock").read_text()
 

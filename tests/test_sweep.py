@@ -725,7 +725,7 @@ def test_a_cluster_that_loses_a_node_ends_a_sweep_whose_trials_are_ordinary_expe
     assert sweep.returncode == 1
     assert errors.splitlines()[-2:] == [
         "train.batch_size=512 failed: train: params.yaml: train.batch_size is 512; expected at "
-        "most 270, the number of training images",
+        "most 270 images",
         "sweep: 1 of 5 trials failed",
     ]
     assert "best 0." in errors
