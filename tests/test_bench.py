@@ -75,8 +75,12 @@ def test_the_table_has_medians_of_seconds_and_epochs_and_peaks_of_memory() -> No
     ]
     others = {name for _, *pair in pipeline.ROWS for name in pair} - {"script", "cold"}
     runs += [(name, Measured(1.0, [], memory(stages_train=200.0))) for name in others]
+    runs += [
+        (name, Measured(9.0, [n], memory())) for name, n in (("limited", 5.0), ("unlimited", 4.0))
+    ]
     table = pipeline.compare_costs(runs)
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
     assert rows[0] == ["fit, one epoch (s)", "10.5", "5.5", "0.52"]
-    assert rows[1] == ["everything, cold (s)", "102.0", "51.0", "0.50"]
+    assert rows[1][1:] == ["4.0", "5.0", "1.25"]
+    assert rows[2] == ["everything, cold (s)", "102.0", "51.0", "0.50"]
     assert ["peak private memory, stages.train (MB)", "800.0", "400.0", "0.50"] in rows
