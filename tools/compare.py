@@ -39,8 +39,12 @@ def load(revision: str | None) -> Results:
         outs = yaml.safe_load(files.read_text("dvc.lock"))["stages"]["prepare"]["outs"]
         md5 = {out["path"]: out["md5"] for out in outs}
         accuracy = {split: metrics[split]["accuracy"] for split in ("validation", "test")}
-        results = {"revision": name} | accuracy, metrics["test"]["images"], set(mistakes)
-        return Results(*results, [md5[str(path)] for path in (X_TEST, Y_TEST)])
+        return Results(
+            accuracy={"revision": name} | accuracy,
+            images=metrics["test"]["images"],
+            mistakes=set(mistakes),
+            test_set=[md5[str(path)] for path in (X_TEST, Y_TEST)],
+        )
     except (DvcException, KeyError, OSError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{name} lacks results ({reason}): expected those of dvc repro") from None
