@@ -28,12 +28,14 @@ def main() -> None:
     probabilities = model.predict(images, batch_size=1000, verbose=0)
     predictions = scores.tabulate(probabilities, labels)
     correct = predictions["actual"] == predictions["predicted"]
+    class_scores = scores.score_classes(predictions, probabilities.shape[1])
+    bins = scores.calibrate(predictions["confidence"], correct)
     validation = {
         "loss": last_epoch["val_loss"],
         "accuracy": last_epoch["val_accuracy"],
         "images": training_images - first_held_out(training_images, validation_split),
     }
-    test = scores.measure(probabilities, labels)
+    test = scores.measure(probabilities, predictions, class_scores, bins)
     print(f"Validation accuracy: {validation['accuracy']:.2%}")
     print(f"Test accuracy:       {test['accuracy']:.2%}")
     print(f"Test loss:           {test['loss']:.3f}")
@@ -43,8 +45,8 @@ def main() -> None:
     write_table(paths.MISTAKES, predictions.loc[~correct, ["index", "actual", "predicted"]])
     write_array(paths.PROBABILITIES, probabilities)
     write_table(paths.PREDICTIONS, predictions)
-    write_table(paths.CLASS_SCORES, scores.score_classes(predictions, probabilities.shape[1]))
-    write_table(paths.CALIBRATION, scores.calibrate(predictions["confidence"], correct))
+    write_table(paths.CLASS_SCORES, class_scores)
+    write_table(paths.CALIBRATION, bins)
     write_array(paths.KERNELS, scores.first_kernels(model))
 
 

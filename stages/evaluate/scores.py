@@ -47,17 +47,22 @@ def calibration_error(bins: pd.DataFrame) -> float:
     return float((gaps * bins["count"]).sum() / bins["count"].sum())
 
 
-def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Return the metrics of class probabilities (n, classes) for labels (n,)."""
-    predictions = tabulate(probabilities, labels)
-    correct = predictions["actual"] == predictions["predicted"]
+def measure(
+    probabilities: np.ndarray,
+    predictions: pd.DataFrame,
+    class_scores: pd.DataFrame,
+    bins: pd.DataFrame,
+) -> dict[str, Any]:
+    """Return the metrics of class probabilities (n, classes) and of the tables made from them."""
+    labels = predictions["actual"].to_numpy()
+    correct = predictions["predicted"] == labels
     losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
     return {
         "loss": float(losses.numpy().mean(dtype=np.float64)),
         "accuracy": float(correct.mean()),
         "errors": int((~correct).sum()),
-        "macro_f1": float(score_classes(predictions, probabilities.shape[1])["f1"].mean()),
-        "ece": calibration_error(calibrate(predictions["confidence"], correct)),
+        "macro_f1": float(class_scores["f1"].mean()),
+        "ece": calibration_error(bins),
         "images": len(labels),
     }
 

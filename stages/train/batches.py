@@ -69,9 +69,12 @@ def gather(
 
 def augment(batches: Batches, translation: float, *key: int) -> Batches:
     """Yield `batches`, their images translated as `key`, (seed, epoch), and their place decide."""
+    if not translation:
+        yield from batches
+        return
     for i, (images, targets) in enumerate(batches):
         rng = np.random.default_rng(seeding.stream(*key, i, 0))
-        yield translate(images, translation, rng) if translation else images, targets
+        yield translate(images, translation, rng), targets
 
 
 def feed(batches: Callable[[], Batches], n: int) -> tf.data.Dataset:
