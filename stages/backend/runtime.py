@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stages.backend import cpu
 
-# A user's settings change numbers (fast math, XLA, threads), limit epochs or end in errors.
+# Removed from the environment: they can change numbers (fast math, XLA, threads) or limit epochs.
 SETTINGS = ("DNNL_", "KERAS_", "KMP_", "MKL_", "OMP_", "ONEDNN_", "TF_", "XLA_")
 OURS = {
     "KERAS_BACKEND": "tensorflow",

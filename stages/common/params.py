@@ -37,7 +37,7 @@ def load_all() -> dict[str, Any]:
     """
     try:
         document = YAML(typ="safe").load(PARAMS)
-    except (YAMLError, ValueError, LookupError) as error:  # the last two for such as !!int x
+    except (YAMLError, ValueError, LookupError) as error:  # the last two: !!int x
         raise InputError(f"{PARAMS}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict) or document.keys() != set(SECTIONS):
         found = ", ".join(map(str, document)) if isinstance(document, dict) else repr(document)

@@ -68,7 +68,7 @@ def gather(
 
 
 def augment(batches: Batches, translation: float, *key: int) -> Batches:
-    """Yield `batches`, their images translated as `key`, (seed, epoch), and their place decide."""
+    """Yield `batches` with images translated at random; `key` is (seed, epoch)."""
     if not translation:
         yield from batches
         return

@@ -1,4 +1,4 @@
-"""Checkpoints, each named after all that its training depends on: no other resumes from it."""
+"""Checkpoints, named after all that a training depends on, so that no other one resumes there."""
 
 import fcntl
 import hashlib
@@ -56,7 +56,7 @@ def exclusive(checkpoint: Path) -> Iterator[None]:
             with suppress(OSError):  # while it is trained, it stays
                 lock(stream, old, fcntl.LOCK_NB)
                 old.unlink()
-                print(f"{old}: dropped, as {KEPT} newer trainings are interrupted", flush=True)
+                print(f"{old}: dropped; the newest {KEPT} of other trainings are kept", flush=True)
         yield
         checkpoint.unlink(missing_ok=True)
 

@@ -27,11 +27,12 @@ def main() -> None:
     mistakes = predictions[predictions["actual"] != predictions["predicted"]]
     # Equally confident ones stay in the order of the test set.
     shown = mistakes.nlargest(settings.mistakes, "confidence")
+    labels = figures.label(names)
     figures.use_style()
     drawn = {
         paths.HISTORY_FIGURE: figures.draw_history(history),
-        paths.CONFUSION_MATRIX_FIGURE: figures.draw_confusions(predictions, names),
-        paths.MISTAKES_FIGURE: figures.draw_mistakes(images[shown["index"]], shown, names),
+        paths.CONFUSION_MATRIX_FIGURE: figures.draw_confusions(predictions, labels),
+        paths.MISTAKES_FIGURE: figures.draw_mistakes(images[shown["index"]], shown, labels),
         paths.CALIBRATION_FIGURE: figures.draw_calibration(bins, test["ece"]),
         paths.KERNELS_FIGURE: figures.draw_kernels(kernels),
     }

@@ -57,9 +57,9 @@ def draw_history(history: pd.DataFrame) -> Figure:
     return figure
 
 
-def draw_confusions(predictions: pd.DataFrame, names: Sequence[str]) -> Figure:
+def draw_confusions(predictions: pd.DataFrame, labels: Sequence[str]) -> Figure:
     """Draw how often each actual class (rows) was predicted as each; empty cells are zero."""
-    labels, n = label(names), len(names)
+    n = len(labels)
     pairs = predictions["actual"] * n + predictions["predicted"]
     confusions = np.bincount(pairs, minlength=n**2).reshape(n, n)
     side = min(max(4.0, 0.76 * n), 14.0)
@@ -83,12 +83,11 @@ def draw_confusions(predictions: pd.DataFrame, names: Sequence[str]) -> Figure:
     return figure
 
 
-def draw_mistakes(images: np.ndarray, mistakes: pd.DataFrame, names: Sequence[str]) -> Figure:
-    """Draw images (n, height, width, channels) in [0, 1] in rows of six, or of four below names.
+def draw_mistakes(images: np.ndarray, mistakes: pd.DataFrame, labels: Sequence[str]) -> Figure:
+    """Draw images (n, height, width, channels) in [0, 1], six per row, or four if labels are long.
 
     Above each: its actual class, an arrow, the predicted one, and how confident that was.
     """
-    labels = label(names)
     short = max(map(len, labels)) <= 3
     columns, arrow = (6, " → ") if short else (4, "\n→ ")
     rows = max(1, math.ceil(len(images) / columns))
