@@ -1,5 +1,7 @@
 """Errors end a program in one line; see test_bad_input for what the line says."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -27,3 +29,12 @@ def test_an_error_of_the_system_is_named_with_its_file(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as stopped, in_one_line("train"):
         (tmp_path / "missing").read_text()
     assert stopped.value.code == f"train: {tmp_path / 'missing'}: No such file or directory"
+
+
+def test_a_reader_who_leaves_ends_a_program_silently() -> None:
+    program = "from stages.common.errors import in_one_line\nwith in_one_line('x'): print('done')"
+    reader, writer = os.pipe()
+    os.close(reader)  # as `| head` does, sooner or later
+    done = subprocess.run([sys.executable, "-c", program], stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
