@@ -247,6 +247,7 @@ PARAMS: dict[str, tuple[str, Callable[[dict[str, Any]], object], str]] = {
     "no validation": ("train", put("train.validation_split", 0), "validation_split: found 0"),
     "all validation": ("train", put("train.validation_split", 1), "validation_split: found 1"),
     "tiny validation": ("train", put("train.validation_split", 0.9999), "0.9999 parts 300 images"),
+    "RMSprop": ("train", put("train.optimizer", "rmsprop"), "train.optimizer: found 'rmsprop'"),
     "unknown optimizer": ("train", put("train.optimizer", "magic"), "train.optimizer: found 'mag"),
     "unknown schedule": ("train", put("train.schedule", "cosine"), "train.schedule: found 'cos"),
     "unknown precision": ("train", put("train.precision", "int8"), "train.precision: found 'int8'"),

@@ -63,6 +63,27 @@ def test_a_cpu_without_avx2_is_told_that_its_bytes_differ(project: Project) -> N
     assert "no AVX2, so the bytes will differ from those of other CPUs" in printed
 
 
+@pytest.mark.parametrize(
+    ("precision", "limit", "said"),
+    [
+        ("float32", "AVX2", ": the same bytes on every x86-64 CPU with AVX2"),
+        ("mixed_bfloat16", "None", ", in bfloat16: the same bytes on this type of CPU only"),
+    ],
+)
+def test_only_float32_is_limited_to_avx2(
+    precision: str, limit: str, said: str, project: Project
+) -> None:
+    program = (
+        "import os\nfrom stages.backend import runtime\n"
+        f"runtime.pin(1, {precision!r})\n"
+        "print(os.environ.get('ONEDNN_MAX_CPU_ISA'), runtime.describe())"
+    )
+    project.env |= FAST_MATH
+    printed = project.run("python", "-c", program).stdout
+    assert printed.startswith(f"{limit} Computing on the CPU, ")
+    assert said in printed or "no AVX2" in printed, "on the CPU that runs this test"
+
+
 # Whatever a user may have set; none of it may change a byte.
 FAST_MATH = {
     "ONEDNN_MAX_CPU_ISA": "SSE41",

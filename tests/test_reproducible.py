@@ -31,6 +31,22 @@ def saved(tmp_path: Path) -> Path:
     return path
 
 
+def test_a_model_trained_in_bfloat16_computes_in_float32_for_whoever_loads_it(
+    tmp_path: Path,
+) -> None:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        network = a_model()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert network.layers[0].compute_dtype == "bfloat16"
+    archive.save(network, tmp_path / "model.keras")
+    loaded = archive.load(tmp_path / "model.keras")
+    assert {layer.compute_dtype for layer in loaded.layers} == {"float32"}
+    for ours, theirs in zip(loaded.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.slow
 def test_a_model_is_saved_with_the_same_bytes_at_another_time(saved: Path) -> None:
     network = keras.models.load_model(saved)

@@ -199,6 +199,29 @@ def test_an_epoch_gives_its_number_and_its_metrics_and_stops_where_one_is_not_fi
             fitting.fit_epoch(network, 4, *broken)
 
 
+def test_the_history_can_be_watched_while_it_grows_and_comes_back_on_resume(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[int, list[int]] = {}
+    paths.HISTORY.unlink()
+
+    def watch(network: Any, epoch: int, *fed: tf.data.Dataset) -> dict[str, float]:
+        exists = paths.HISTORY.exists()
+        seen[epoch] = pd.read_csv(paths.HISTORY)["epoch"].tolist() if exists else []
+        if epoch == 2 and len(seen) == 2:
+            raise KeyboardInterrupt
+        return {"epoch": epoch}
+
+    monkeypatch.setattr(train, "fit_epoch", watch)
+    with pytest.raises(KeyboardInterrupt):
+        train.main()
+    assert seen == {1: [], 2: [1]}
+    paths.HISTORY.unlink()  # as DVC does before it runs a stage
+    seen.clear()
+    train.main()
+    assert seen == {2: [1]}
+
+
 def test_each_epoch_sees_all_training_images_in_an_order_of_its_own_and_validates_on_the_rest(
     prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
