@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.common import environment
-from tests.builders import ROOT, write_data_set
+from tests.builders import write_data_set
 from tests.project import Project, create_project, duplicate
 
 pytestmark = pytest.mark.slow
@@ -166,19 +165,3 @@ def test_a_python_without_the_environment_is_told_to_activate_it(
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"{module.removeprefix('stages.')}: {sys.executable} has no ")
     assert "activate the environment (. .venv/bin/activate)" in line
-
-
-def test_markers_of_the_lock_decide_whether_a_package_may_be_missing() -> None:
-    lock = "a==1.0 \\\n  --hash=x\nb-b-c==2 ; sys_platform == 'win32' \\\nd==1 ; x\nd==2 ; y\n"
-    assert environment.locked(lock) == {
-        "a": ({"1.0"}, True),
-        "b-b-c": ({"2"}, False),
-        "d": ({"1", "2"}, False),
-    }
-
-
-def test_this_environment_is_the_locked_one() -> None:
-    here = environment.installed()
-    locked = environment.locked((ROOT / "requirements.txt").read_text())
-    assert here["tensorflow"] in locked["tensorflow"][0]
-    environment.require_locked("tests")

@@ -44,6 +44,7 @@ def demand_much(project: Project) -> None:
     project.set("train.schedule", "one_cycle")
     project.set("train.precision", "mixed_bfloat16")
     project.set("train.label_smoothing", 0.1)
+    project.set("train.freeze_after", EPOCHS // 2)
     project.set("train.augmentation.translation", 0.07)
 
 

@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 
-from stages.backend import runtime
+from stages.backend import archive, runtime
 from stages.backend.runtime import keras, tf
 from stages.common import paths
 from stages.common.errors import InputError
@@ -197,6 +200,68 @@ def test_an_epoch_gives_its_number_and_its_metrics_and_stops_where_one_is_not_fi
     for broken in (good, data([np.nan], [0])), (data([np.nan], [0]), good):
         with pytest.raises(InputError, match="training diverged in epoch 4"):
             fitting.fit_epoch(network, 4, *broken)
+
+
+def test_adam_gets_its_betas() -> None:
+    network = model.build(model_params(), SHAPE, 10)
+    fitting.compile_model(network, train_params(beta_1=0.6, beta_2=0.8), steps=1)
+    assert (network.optimizer.beta_1, network.optimizer.beta_2) == (0.6, 0.8)
+
+
+@pytest.mark.parametrize("freeze_after", [None, 0, 1])
+def test_the_first_convolution_learns_until_it_is_frozen_and_the_rest_to_the_end(
+    freeze_after: int | None, prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = YAML().load(paths.PARAMS)
+    document["train"]["freeze_after"] = freeze_after
+    YAML().dump(document, paths.PARAMS)
+    learned: list[list[bool]] = []
+
+    def watch(network: Any, epoch: int, *fed: tf.data.Dataset) -> dict[str, float]:
+        before = network.get_weights()
+        row = fitting.fit_epoch(network, epoch, *fed)
+        after = network.get_weights()
+        learned.append([not np.array_equal(*pair) for pair in zip(before, after, strict=True)])
+        return row
+
+    monkeypatch.setattr(train, "fit_epoch", watch)
+    train.main()
+    last = 2 if freeze_after is None else freeze_after
+    assert learned == [[epoch <= last] * 2 + [True] * 6 for epoch in (1, 2)]
+    assert archive.load(paths.MODEL).layers[0].trainable, "for whoever trains it further"
+
+
+def test_calibration_finds_the_temperature_of_the_least_loss_and_keeps_the_predictions() -> None:
+    network = model.build(model_params(), SHAPE, 10)
+    seeding.draw_weights(network, seed=1)
+    images = np.random.default_rng(0).random((200, *SHAPE), np.float32)
+    for weight in network.layers[-1].weights:
+        weight.assign(weight * 20)
+    before = network.predict(images, verbose=0)
+    labels = np.where(np.arange(200) % 4, before.argmax(axis=1), 0)
+    logits = np.log(before.astype(np.float64))
+
+    def loss(temperature: float) -> float:
+        return -float(log_softmax(logits / temperature, axis=1)[np.arange(200), labels].mean())
+
+    best = minimize_scalar(loss, bounds=(0.01, 10)).x
+    found = fitting.calibrate(network, feed(lambda: iter([(images, labels)]), 1), labels)
+    after = network.predict(images, verbose=0)
+    assert found == pytest.approx(loss(best), rel=1e-3)
+    np.testing.assert_allclose(np.log(after), log_softmax(logits / best, axis=1), rtol=0.05)
+    np.testing.assert_array_equal(after.argmax(axis=1), before.argmax(axis=1))
+
+
+def test_only_smoothed_targets_need_calibration_and_the_history_has_its_loss(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "calibrate", lambda *_: 0.125)
+    for smoothing in 0.0, 0.1:
+        document = YAML().load(paths.PARAMS)
+        document["train"]["label_smoothing"] = smoothing
+        YAML().dump(document, paths.PARAMS)
+        train.main()
+        assert (pd.read_csv(paths.HISTORY)["val_loss"].iloc[-1] == 0.125) == (smoothing > 0)
 
 
 def test_the_history_can_be_watched_while_it_grows_and_comes_back_on_resume(

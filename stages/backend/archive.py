@@ -14,9 +14,11 @@ from stages.common.files import write_bytes
 def save(model: keras.Model, path: Path) -> None:
     """Write `model` as a `.keras` file that any Keras 3 opens, the same bytes each time.
 
-    Whoever loads it computes in float32, on every CPU alike, whatever `model` was trained in.
+    Whoever loads it computes in float32, on every CPU alike, whatever `model` was trained in, and
+    can train all its layers further.
     """
     for layer in model.layers:
+        layer.trainable = True
         layer.dtype_policy = keras.DTypePolicy("float32")
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder, "model.keras")

@@ -7,15 +7,6 @@ from pathlib import Path
 LOCK = Path(__file__).parents[2] / "requirements.txt"
 
 
-def locked(text: str) -> dict[str, tuple[set[str], bool]]:
-    """Return each package's versions in a lock, and whether it is needed: it has no marker."""
-    found: dict[str, tuple[set[str], bool]] = {}
-    for name, version, marker in re.findall(r"^([\w.-]+)==([^\s;]+)( ;)?", text, re.MULTILINE):
-        versions, _ = found.setdefault(name, (set(), not marker))
-        versions.add(version)
-    return found
-
-
 def installed() -> dict[str, str]:
     """Return the version of each installed package, which the name of its folder tells."""
     found: dict[str, str] = {}  # importlib.metadata takes 0.3 s
@@ -27,13 +18,18 @@ def installed() -> dict[str, str]:
 
 
 def require_locked(program: str) -> None:
-    """Exit with one line, and code 1, unless the packages of requirements.txt are installed."""
+    """Exit with one line, and code 1, unless the packages of requirements.txt are installed.
+
+    One with a marker may be missing here, or have the version that another marker gives it.
+    """
     here = installed()
-    for name, (versions, needed) in locked(LOCK.read_text(encoding="utf-8")).items():
-        if here.get(name) not in versions and (needed or name in here):
-            found = f"{name} {here[name]}" if name in here else f"no {name}"
+    lock = LOCK.read_text(encoding="utf-8")
+    pins = re.findall(r"^([\w.-]+)==([^\s;]+)( ;)?", lock, re.MULTILINE)
+    for name, version, marker in pins:
+        found = here.get(name)
+        if (name, found, marker) not in pins and (found or not marker):
             sys.exit(
-                f"{program}: {sys.executable} has {found}; requirements.txt expects "
-                f"{' or '.join(sorted(versions))}: activate the environment (. .venv/bin/activate) "
-                "or run pip install --require-hashes -r requirements.txt"
+                f"{program}: {sys.executable} has {name if found else 'no'} {found or name}; "
+                f"requirements.txt expects {version}: activate the environment "
+                "(. .venv/bin/activate) or run pip install --require-hashes -r requirements.txt"
             )

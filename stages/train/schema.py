@@ -6,6 +6,8 @@ from pydantic import Field
 
 from stages.common.params import PositiveInt, Section
 
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
 
 class ModelParams(Section):
     architecture: Literal["compact", "explicit", "functional"]
@@ -13,11 +15,11 @@ class ModelParams(Section):
     kernel_size: PositiveInt
     pool_size: PositiveInt
     dense_units: PositiveInt
-    dropout: Annotated[float, Field(ge=0, lt=1)]
+    dropout: Fraction
 
 
 class AugmentationParams(Section):
-    translation: Annotated[float, Field(ge=0, lt=1)]
+    translation: Fraction
 
 
 class TrainParams(Section):
@@ -25,9 +27,12 @@ class TrainParams(Section):
     batch_size: PositiveInt
     validation_split: Annotated[float, Field(gt=0, lt=1)]
     optimizer: Literal["adam", "sgd"]  # RMSprop rounds differently on Intel and AMD
+    beta_1: Fraction
+    beta_2: Fraction
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["constant", "one_cycle"]
     precision: Literal["float32", "mixed_bfloat16"]
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    label_smoothing: Fraction
+    freeze_after: Annotated[int, Field(ge=0)] | None
     augmentation: AugmentationParams
     threads: PositiveInt
