@@ -66,7 +66,7 @@ audit: .venv/dev  ## look up known vulnerabilities of the locked packages
 bench: .venv/dev  ## measure time and memory against one plain script (15 minutes)
 	@$(BIN)/python -m benchmarks.pipeline
 
-recipes: .venv/dev  ## measure the recipes over five seeds (20 minutes)
+recipes: .venv/dev  ## measure the recipes over ten seeds (half an hour)
 	@$(BIN)/python -m benchmarks.recipes
 
 lock: .venv/dev  ## lock the newest versions of all packages, with hashes

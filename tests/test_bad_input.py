@@ -354,7 +354,7 @@ MODELS: dict[str, tuple[Change, str]] = {
     "no .keras at all": (write(MODEL, b"weights"), "can't be loaded"),
     "truncated": (edit(MODEL, lambda c: c[:-500]), "can't be loaded"),
     "flipped weight": (edit(MODEL, lambda c: flip(c, len(c) // 2)), "can't be loaded (Bad CRC-32"),
-    "missing": (lambda: MODEL.unlink(), "not found"),
+    "missing": (lambda: MODEL.unlink(), "can't be loaded ([Errno 2] No such file"),
     "with code": (code_in_config, "can't be loaded"),
     "with a function": (a_function_in_config, "can't be loaded"),
 }

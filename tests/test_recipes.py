@@ -29,17 +29,17 @@ def test_a_recipe_trains_the_same_network(recipe: Path, reproduced: Project) -> 
 def test_the_table_has_mean_spread_worst_and_time_against_the_default() -> None:
     runs = pd.DataFrame(
         [
-            ("fast", 0.96, 0.97, 20.0),
-            ("default", 0.97, 0.98, 100.0),
-            ("fast", 0.98, 0.99, 22.0),
-            ("default", 0.99, 0.99, 110.0),
+            ("fast", 0.96, 0.97, 0.02, 20.0),
+            ("default", 0.97, 0.98, 0.001, 100.0),
+            ("fast", 0.98, 0.99, 0.01, 22.0),
+            ("default", 0.99, 0.99, 0.002, 110.0),
         ],
-        columns=["recipe", "validation.accuracy", "test.accuracy", "seconds"],
+        columns=["recipe", "validation.accuracy", "test.accuracy", "test.ece", "seconds"],
     )
     rows = [line.replace(" ", "") for line in recipes.compare_recipes(runs).splitlines()]
     validation, test = (f"{part}mean|{part}std|{part}worst" for part in ("validation", "test"))
-    assert rows[0] == f"|recipe|n|{validation}|{test}|fit(s)|vs.default|"
+    assert rows[0] == f"|recipe|n|{validation}|{test}|testECE|fit(s)|vs.default|"
     assert rows[2:] == [
-        "|fast|2|97.000%|1.414%|96.00%|98.000%|1.414%|97.00%|21|0.20|",
-        "|default|2|98.000%|1.414%|97.00%|98.500%|0.707%|98.00%|105|1.00|",
+        "|fast|2|97.000%|1.414%|96.00%|98.000%|1.414%|97.00%|0.0150|21.0|0.200|",
+        "|default|2|98.000%|1.414%|97.00%|98.500%|0.707%|98.00%|0.0015|105.0|1.000|",
     ]

@@ -271,8 +271,7 @@ def test_the_history_can_be_watched_while_it_grows_and_comes_back_on_resume(
     paths.HISTORY.unlink()
 
     def watch(network: Any, epoch: int, *fed: tf.data.Dataset) -> dict[str, float]:
-        exists = paths.HISTORY.exists()
-        seen[epoch] = pd.read_csv(paths.HISTORY)["epoch"].tolist() if exists else []
+        seen[epoch] = pd.read_csv(paths.HISTORY)["epoch"].tolist()
         if epoch == 2 and len(seen) == 2:
             raise KeyboardInterrupt
         return {"epoch": epoch}

@@ -15,7 +15,7 @@ from stages.common.files import write_table, write_text
 from stages.common.paths import HISTORY, MODEL, REQUIREMENTS, SUMMARY, X_TRAIN, Y_TRAIN
 from stages.train import checkpoint, seeding
 from stages.train.batches import Batches, augment, check_shares, feed, gather, make_targets, split
-from stages.train.fitting import calibrate, compile_model, fit_epoch, freeze
+from stages.train.fitting import COLUMNS, calibrate, compile_model, fit_epoch, freeze
 from stages.train.model import build, summarise
 from stages.train.schema import ModelParams, TrainParams
 
@@ -59,9 +59,9 @@ def main() -> None:
         history = checkpoint.restore(path, model)
         if history:
             print(f"Resuming after epoch {len(history)} of {train.epochs}")
-            write_table(HISTORY, pd.DataFrame(history))
         validating = feed(validation, math.ceil(len(held_out) / size))
         for epoch in range(len(history) + 1, train.epochs + 1):
+            write_table(HISTORY, pd.DataFrame(history, columns=COLUMNS))  # can be watched
             print(f"Epoch {epoch}/{train.epochs}", flush=True)
             seeding.seed_dropout(model, seed, epoch)
             if train.freeze_after is not None and epoch > train.freeze_after:
@@ -69,10 +69,9 @@ def main() -> None:
             batches = feed(partial(training, epoch), steps)
             history.append(fit_epoch(model, epoch, batches, validating))
             checkpoint.save(path, model, history)
-            write_table(HISTORY, pd.DataFrame(history))  # its curve can be watched
         if train.label_smoothing:
             history[-1]["val_loss"] = calibrate(model, validating, labels[held_out])
-            write_table(HISTORY, pd.DataFrame(history))
+        write_table(HISTORY, pd.DataFrame(history))
         archive.save(model, MODEL)
         write_text(SUMMARY, summary)
 

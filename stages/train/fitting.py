@@ -10,7 +10,7 @@ from stages.common.errors import InputError
 from stages.train.schema import TrainParams
 
 WARM_UP = 0.2  # of the steps of a one_cycle schedule
-METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]  # of the history
 
 
 def learning_rate(train: TrainParams, steps: int) -> Any:
@@ -42,7 +42,7 @@ def compile_model(model: keras.Model, train: TrainParams, steps: int) -> None:
 
 
 def freeze(model: keras.Model) -> None:
-    """Leave the first convolution of `model` as it is from now on: its step takes 40 % less."""
+    """Leave the first convolution of `model` as it is from now on: a step takes a third less."""
     first = next(layer for layer in model.layers if layer.weights)
     if first.trainable:
         first.trainable = False
@@ -78,7 +78,7 @@ def fit_epoch(
     # A bar where somebody watches it; elsewhere one line per epoch, not per batch.
     verbose = 1 if sys.stdout.isatty() else 2
     logs = model.fit(batches, validation_data=validation, shuffle=False, verbose=verbose).history
-    row = {name: float(logs[name][0]) for name in METRICS}
+    row = {name: float(logs[name][0]) for name in COLUMNS[1:]}
     if not np.isfinite(list(row.values())).all():
         raise InputError(
             f"training diverged in epoch {epoch}: loss {row['loss']}; expected a finite loss: "
