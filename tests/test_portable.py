@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 QEMU = shutil.which("qemu-x86_64")
 emulated = pytest.mark.skipif(not QEMU, reason="no qemu-x86_64: install qemu-user")
 DEMANDING = {
+    "train.optimizer": "muon",
     "train.schedule": "one_cycle",
     "train.label_smoothing": 0.1,
     "train.augmentation.translation": 0.07,

@@ -41,6 +41,7 @@ POINTS = (
 def demand_much(project: Project) -> None:
     """Choose a training with all that a resumed one has to get right."""
     project.set("train.epochs", EPOCHS)
+    project.set("train.optimizer", "muon")
     project.set("train.schedule", "one_cycle")
     project.set("train.precision", "mixed_bfloat16")
     project.set("train.label_smoothing", 0.1)

@@ -208,6 +208,33 @@ def test_adam_gets_its_betas() -> None:
     assert (network.optimizer.beta_1, network.optimizer.beta_2) == (0.6, 0.8)
 
 
+def test_muon_moves_hidden_kernels_by_orthogonal_matrices_and_adam_the_rest() -> None:
+    """Newton-Schulz brings singular values close to 1; eight images give each kernel a few.
+
+    For the rest, Adam itself is the oracle.
+    """
+    start = model.build(model_params(), SHAPE, 10)
+    seeding.draw_weights(start, seed=1)
+    images = np.random.default_rng(0).random((8, *SHAPE), np.float32)
+    moved = {}
+    for name in "muon", "adam":
+        network = keras.models.clone_model(start)
+        network.set_weights(start.get_weights())
+        train_with = train_params(optimizer=name, learning_rate=0.01, beta_1=0.7, beta_2=0.9)
+        fitting.compile_model(network, train_with, steps=1)
+        seeding.seed_dropout(network, 1, 1)
+        network.train_on_batch(images, np.arange(8))
+        pairs = zip(network.get_weights(), start.get_weights(), strict=True)
+        moved[name] = [before - after for after, before in pairs]
+    for i, (muon, adam) in enumerate(zip(moved["muon"], moved["adam"], strict=True)):
+        if i in (2, 4):  # the second convolution's kernel, and the hidden dense layer's
+            matrix = muon.reshape(-1, muon.shape[-1])
+            values = np.linalg.svd(matrix, compute_uv=False) / (0.01 * 0.2 * len(matrix) ** 0.5)
+            assert 1.3 > values[0] > values[4] > 0.6
+        else:
+            np.testing.assert_allclose(muon, adam, rtol=1e-4, atol=1e-7)
+
+
 @pytest.mark.parametrize("freeze_after", [None, 0, 1])
 def test_the_first_convolution_learns_until_it_is_frozen_and_the_rest_to_the_end(
     freeze_after: int | None, prepared: Path, monkeypatch: pytest.MonkeyPatch

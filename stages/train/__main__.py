@@ -72,6 +72,7 @@ def main() -> None:
         if train.label_smoothing:
             history[-1]["val_loss"] = calibrate(model, validating, labels[held_out])
         write_table(HISTORY, pd.DataFrame(history))
+        model.compile("sgd", model.loss, ["accuracy"])  # which has no state: it stays behind
         archive.save(model, MODEL)
         write_text(SUMMARY, summary)
 

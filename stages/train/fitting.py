@@ -7,6 +7,7 @@ import numpy as np
 
 from stages.backend.runtime import keras, tf
 from stages.common.errors import InputError
+from stages.train import muon
 from stages.train.schema import TrainParams
 
 WARM_UP = 0.2  # of the steps of a one_cycle schedule
@@ -25,11 +26,14 @@ def learning_rate(train: TrainParams, steps: int) -> Any:
 
 def compile_model(model: keras.Model, train: TrainParams, steps: int) -> None:
     """Give `model` its loss and its optimizer, for a training of `steps` batches in all."""
-    rate = learning_rate(train, steps)
-    if train.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(rate, train.beta_1, train.beta_2)
-    else:
-        optimizer = keras.optimizers.SGD(rate)
+    rate, betas = learning_rate(train, steps), (train.beta_1, train.beta_2)
+    match train.optimizer:
+        case "adam":
+            optimizer = keras.optimizers.Adam(rate, *betas)
+        case "muon":
+            optimizer = muon.make(model, rate, *betas)
+        case "sgd":
+            optimizer = keras.optimizers.SGD(rate)
     one_hot = train.label_smoothing > 0
     model.compile(
         optimizer=optimizer,

@@ -26,7 +26,7 @@ class TrainParams(Section):
     epochs: PositiveInt
     batch_size: PositiveInt
     validation_split: Annotated[float, Field(gt=0, lt=1)]
-    optimizer: Literal["adam", "sgd"]  # RMSprop rounds differently on Intel and AMD
+    optimizer: Literal["adam", "muon", "sgd"]  # RMSprop rounds differently on Intel and AMD
     beta_1: Fraction
     beta_2: Fraction
     learning_rate: Annotated[float, Field(gt=0)]
