@@ -26,12 +26,12 @@ def learning_rate(train: TrainParams, steps: int) -> Any:
 
 def compile_model(model: keras.Model, train: TrainParams, steps: int) -> None:
     """Give `model` its loss and its optimizer, for a training of `steps` batches in all."""
-    rate, betas = learning_rate(train, steps), (train.beta_1, train.beta_2)
+    rate = learning_rate(train, steps)
     match train.optimizer:
         case "adam":
-            optimizer = keras.optimizers.Adam(rate, *betas)
+            optimizer = keras.optimizers.Adam(rate, train.beta_1, train.beta_2)
         case "muon":
-            optimizer = muon.make(model, rate, *betas)
+            optimizer = muon.make(model, rate, train)
         case "sgd":
             optimizer = keras.optimizers.SGD(rate)
     one_hot = train.label_smoothing > 0

@@ -3,6 +3,7 @@
 from typing import Any
 
 from stages.backend.runtime import keras
+from stages.train.schema import TrainParams
 
 RMS = 0.2  # of an update at a learning rate of 1, about that of Adam: arXiv 2502.16982
 
@@ -23,14 +24,14 @@ class Muon(keras.optimizers.Muon):  # type: ignore[misc]
         return keras.ops.reshape(RMS * max(matrix.shape) ** 0.5 * orthogonal, x.shape)
 
 
-def make(model: keras.Model, rate: Any, beta_1: float, beta_2: float) -> Muon:
+def make(model: keras.Model, rate: Any, train: TrainParams) -> Muon:
     """Return Muon for the hidden layers of `model`, and Adam for the first and the last one."""
     names = [layer.name for layer in model.layers if layer.weights]
     return Muon(
         rate,
-        momentum=beta_1,
-        adam_beta_1=beta_1,
-        adam_beta_2=beta_2,
+        momentum=train.momentum,
+        adam_beta_1=train.beta_1,
+        adam_beta_2=train.beta_2,
         exclude_layers=[names[0], names[-1]],
         rms_rate=None,  # see RMS
         weight_decay=None,

@@ -29,6 +29,7 @@ class TrainParams(Section):
     optimizer: Literal["adam", "muon", "sgd"]  # RMSprop rounds differently on Intel and AMD
     beta_1: Fraction
     beta_2: Fraction
+    momentum: Fraction
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["constant", "one_cycle"]
     precision: Literal["float32", "mixed_bfloat16"]
