@@ -313,6 +313,33 @@ def test_the_history_can_be_watched_while_it_grows_and_comes_back_on_resume(
     assert seen == {2: [1]}
 
 
+def test_an_epoch_of_fewer_steps_sees_a_random_part_and_its_schedule_ends_with_it(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = YAML().load(paths.PARAMS)
+    document["train"] |= {"steps_per_epoch": 3, "schedule": "one_cycle"}
+    YAML().dump(document, paths.PARAMS)
+    seen: list[list[bytes]] = []
+
+    def watch(network: Any, epoch: int, *fed: tf.data.Dataset) -> dict[str, float]:
+        assert len(fed[0]) == 3
+        assert float(network.optimizer.learning_rate) == 0
+        network.optimizer.iterations.assign(6)
+        assert float(network.optimizer.learning_rate) == pytest.approx(0, abs=1e-9)
+        network.optimizer.iterations.assign(0)
+        seen.append([image.tobytes() for x, _ in fed[0] for image in x.numpy()])
+        return {"epoch": epoch}
+
+    monkeypatch.setattr(train, "fit_epoch", watch)
+    train.main()
+    known = {image.tobytes() for image in np.load(paths.X_TRAIN)[:270]}
+    first, second = map(set, seen)
+    assert len(first) == len(second) == 3 * 32
+    assert first < known
+    assert second < known
+    assert first != second
+
+
 def test_each_epoch_sees_all_training_images_in_an_order_of_its_own_and_validates_on_the_rest(
     prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,7 +33,7 @@ def main() -> None:
     classes = int(labels.max()) + 1
     targets, whole_targets = make_targets(classes, train.label_smoothing)
     size = train.batch_size
-    steps = math.ceil(len(rows) / size)
+    steps = min(math.ceil(len(rows) / size), train.steps_per_epoch or len(rows))
 
     runtime.pin(train.threads, train.precision, use_gpus=True)
     strategy = runtime.strategy()
@@ -48,7 +48,7 @@ def main() -> None:
 
     def training(epoch: int) -> Batches:
         order = np.random.default_rng(seeding.stream(seed, epoch)).permutation(rows)
-        batches = gather(images, labels, targets, order, size)
+        batches = gather(images, labels, targets, order[: steps * size], size)
         return augment(batches, train.augmentation.translation, seed, epoch)
 
     validation = partial(gather, images, labels, whole_targets, held_out, size)

@@ -25,6 +25,7 @@ class AugmentationParams(Section):
 class TrainParams(Section):
     epochs: PositiveInt
     batch_size: PositiveInt
+    steps_per_epoch: PositiveInt | None
     validation_split: Annotated[float, Field(gt=0, lt=1)]
     optimizer: Literal["adam", "muon", "sgd"]  # RMSprop rounds differently on Intel and AMD
     beta_1: Fraction
