@@ -31,10 +31,27 @@ def test_an_error_of_the_system_is_named_with_its_file(tmp_path: Path) -> None:
     assert stopped.value.code == f"train: {tmp_path / 'missing'}: No such file or directory"
 
 
-def test_a_reader_who_leaves_ends_a_program_silently() -> None:
-    program = "from stages.common.errors import in_one_line\nwith in_one_line('x'): print('done')"
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_reader_who_leaves_ends_a_program_silently(lines: int) -> None:
+    program = (
+        "from stages.common.errors import in_one_line\n"
+        "with in_one_line('x'):\n"
+        f"    for i in range({lines}): print(i)"
+    )
     reader, writer = os.pipe()
     os.close(reader)  # as `| head` does, sooner or later
     done = subprocess.run([sys.executable, "-c", program], stdout=writer, stderr=subprocess.PIPE)
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_what_a_terminal_cannot_show_is_printed_as_its_code() -> None:
+    program = (
+        "from stages.common.errors import InputError, in_one_line\n"
+        "with in_one_line('x'):\n"
+        "    print('é')\n"
+        "    raise InputError('ü')"
+    )
+    env = os.environ | {"PYTHONIOENCODING": "ascii:strict"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "\\xe9\n", "x: \\xfc\n")

@@ -1,12 +1,17 @@
 """Metrics, predictions and kernels, against values computed by hand."""
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from stages.backend.runtime import keras
+from stages.common import paths
+from stages.evaluate import __main__ as evaluate
 from stages.evaluate import scores
 from stages.train import model
 from tests.builders import SHAPE, model_params
@@ -67,3 +72,18 @@ def test_kernels_are_found_wherever_the_first_convolution_stands() -> None:
     kernels = scores.first_kernels(network)
     assert kernels.shape == (3, 3, 1, 5)
     np.testing.assert_array_equal(kernels, network.layers[1].get_weights()[0])
+
+
+def test_what_the_stage_writes_is_of_the_test_set_and_of_the_last_epoch(prepared: Path) -> None:
+    """The model that is there has not been trained; Keras is asked what it thinks."""
+    evaluate.main()
+    metrics = json.loads(paths.METRICS.read_text())
+    assert metrics["validation"] == {"loss": 0.4, "accuracy": 0.8, "images": 30}
+    labels = np.load(paths.Y_TEST)
+    guesses = keras.models.load_model(paths.MODEL).predict(np.load(paths.X_TEST), verbose=0)
+    wrong = np.flatnonzero(guesses.argmax(axis=1) != labels)
+    mistakes = pd.read_csv(paths.MISTAKES)
+    assert mistakes["index"].tolist() == wrong.tolist()
+    assert mistakes["actual"].tolist() == labels[wrong].tolist()
+    assert metrics["test"]["errors"] == len(wrong) == 100 - round(100 * metrics["test"]["accuracy"])
+    np.testing.assert_allclose(np.load(paths.PROBABILITIES), guesses, rtol=1e-5)

@@ -5,8 +5,10 @@ import pytest
 
 from stages.common.errors import InputError
 from stages.train import model, seeding
-from stages.train.model import ARCHITECTURES, summarise
+from stages.train.model import summarise
 from tests.builders import SHAPE, model_params
+
+ARCHITECTURES = ("compact", "explicit", "functional")
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -4,9 +4,11 @@ import gzip
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from stages.common.files import load_names
+from stages.common import paths
+from stages.common.files import load_names, write_table
 from stages.prepare import idx
 from stages.prepare.dataset import scale
 
@@ -41,3 +43,21 @@ def test_names_are_read_as_any_editor_writes_them(tmp_path: Path, encoding: str,
     path = tmp_path / "classes.txt"
     path.write_bytes(end.join(["nula", " jedna dvě ", "třetí"]).encode(encoding))
     assert load_names(path) == ["nula", "jedna dvě", "třetí"]
+
+
+def test_each_array_holds_its_part_of_the_data_set(prepared: Path) -> None:
+    for prefix, x, y in (
+        ("train", paths.X_TRAIN, paths.Y_TRAIN),
+        ("t10k", paths.X_TEST, paths.Y_TEST),
+    ):
+        raw = {path.name: path.read_bytes() for path in (paths.RAW / "mnist").iterdir()}
+        images = np.frombuffer(raw[f"{prefix}-images-idx3-ubyte"][16:], np.uint8)
+        labels = np.frombuffer(raw[f"{prefix}-labels-idx1-ubyte"][8:], np.uint8)
+        np.testing.assert_array_equal(np.load(y), labels)
+        np.testing.assert_allclose(np.load(x).ravel() * 255, images, atol=1e-4)
+    assert paths.CLASSES.read_text().split("\n") == [*"0123456789", ""]
+
+
+def test_tables_have_the_same_line_ends_on_every_system(tmp_path: Path) -> None:
+    write_table(tmp_path / "table.csv", pd.DataFrame({"a": [1, 2]}))
+    assert (tmp_path / "table.csv").read_bytes() == b"a\n1\n2\n"

@@ -1,7 +1,6 @@
 """A user's mistake, or a failing system, ends a program in one line and never in a traceback."""
 
 import io
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -26,8 +25,6 @@ def in_one_line(program: str) -> Iterator[None]:
         yield
         print(end="", flush=True)  # unlike sys.stdout.flush(), it works if stdout is closed
     except BrokenPipeError:
-        # Python flushes stdout once more when it ends, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except InputError as error:
         sys.exit(f"{program}: {error}")

@@ -3,65 +3,47 @@
 import contextlib
 import io
 import os
+from collections.abc import Iterator
 
 from stages.backend.runtime import keras
 from stages.common.errors import InputError
 from stages.train.schema import ModelParams
 
 layers = keras.layers
-Shape = tuple[int, int, int]
+Layers = Iterator[keras.layers.Layer]
 
 
-def compact(params: ModelParams, shape: Shape, classes: int) -> keras.Model:
+def compact(params: ModelParams, classes: int) -> Layers:
     """Activations as arguments."""
-    model = keras.Sequential([keras.Input(shape)])
     for filters in params.filters:
-        model.add(layers.Conv2D(filters, params.kernel_size, activation="relu"))
-        model.add(layers.MaxPooling2D(params.pool_size))
-    model.add(layers.Flatten())
-    model.add(layers.Dropout(params.dropout))
-    model.add(layers.Dense(params.dense_units, activation="relu"))
-    model.add(layers.Dropout(params.dropout))
-    model.add(layers.Dense(classes, activation="softmax", dtype="float32"))
-    return model
+        yield layers.Conv2D(filters, params.kernel_size, activation="relu")
+        yield layers.MaxPooling2D(params.pool_size)
+    yield layers.Flatten()
+    yield layers.Dropout(params.dropout)
+    yield layers.Dense(params.dense_units, activation="relu")
+    yield layers.Dropout(params.dropout)
+    yield layers.Dense(classes, activation="softmax", dtype="float32")
 
 
-def explicit(params: ModelParams, shape: Shape, classes: int) -> keras.Model:
-    """One layer per line; BatchNormalization would stand between a convolution and its ReLU."""
-    model = keras.Sequential([keras.Input(shape)])
+def explicit(params: ModelParams, classes: int) -> Layers:
+    """Activations as layers; BatchNormalization would stand between a convolution and its ReLU."""
     for filters in params.filters:
-        model.add(layers.Conv2D(filters, params.kernel_size))
-        model.add(layers.ReLU())
-        model.add(layers.MaxPooling2D(params.pool_size))
-    model.add(layers.Flatten())
-    model.add(layers.Dropout(params.dropout))
-    model.add(layers.Dense(params.dense_units))
-    model.add(layers.ReLU())
-    model.add(layers.Dropout(params.dropout))
-    model.add(layers.Dense(classes, dtype="float32"))
-    model.add(layers.Softmax(dtype="float32"))
-    return model
+        yield layers.Conv2D(filters, params.kernel_size)
+        yield layers.ReLU()
+        yield layers.MaxPooling2D(params.pool_size)
+    yield layers.Flatten()
+    yield layers.Dropout(params.dropout)
+    yield layers.Dense(params.dense_units)
+    yield layers.ReLU()
+    yield layers.Dropout(params.dropout)
+    yield layers.Dense(classes, dtype="float32")
+    yield layers.Softmax(dtype="float32")
 
 
-def functional(params: ModelParams, shape: Shape, classes: int) -> keras.Model:
-    """The functional API: each layer called on the one before."""
-    inputs = x = keras.Input(shape)
-    for filters in params.filters:
-        x = layers.Conv2D(filters, params.kernel_size, activation="relu")(x)
-        x = layers.MaxPooling2D(params.pool_size)(x)
-    x = layers.Flatten()(x)
-    x = layers.Dropout(params.dropout)(x)
-    x = layers.Dense(params.dense_units, activation="relu")(x)
-    x = layers.Dropout(params.dropout)(x)
-    outputs = layers.Dense(classes, activation="softmax", dtype="float32")(x)
-    return keras.Model(inputs, outputs)
-
-
-ARCHITECTURES = {write.__name__: write for write in (compact, explicit, functional)}
-
-
-def build(params: ModelParams, shape: Shape, classes: int) -> keras.Model:
+def build(params: ModelParams, shape: tuple[int, int, int], classes: int) -> keras.Model:
     """Build the network for images of `shape` (height, width, channels).
+
+    `functional` calls each layer on the one before; the others stack them in a Sequential.
 
     Raises InputError if the convolutions and pools leave nothing of such an image.
     """
@@ -74,7 +56,13 @@ def build(params: ModelParams, shape: Shape, classes: int) -> keras.Model:
             f"{params.pool_size} leave nothing of {shape[0]}x{shape[1]} images after "
             f"{len(params.filters)} convolutions; expected smaller ones"
         )
-    return ARCHITECTURES[params.architecture](params, shape, classes)
+    if params.architecture != "functional":
+        write = {"compact": compact, "explicit": explicit}[params.architecture]
+        return keras.Sequential([keras.Input(shape), *write(params, classes)])
+    inputs = outputs = keras.Input(shape)
+    for layer in compact(params, classes):
+        outputs = layer(outputs)
+    return keras.Model(inputs, outputs)
 
 
 def summarise(model: keras.Model) -> str:
