@@ -54,6 +54,7 @@ def test_the_page_shows_metrics_data_and_every_parameter(page: str) -> None:
         "mnist",
         "[32, 64]",
     )
+    assert pairs["train.freeze_after"] == "null", "as in params.yaml"
     assert "Total params: &lt;7&gt;" in page
 
 
