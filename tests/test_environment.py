@@ -45,8 +45,11 @@ def test_a_package_with_a_marker_may_be_missing_but_not_have_another_version(
 def test_of_two_installations_the_one_that_is_imported_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in "first/Some_Pack.age-1.0", "second/some_pack_age-2.0", "second/other-3.0":
-        (tmp_path / f"{name}.dist-info").mkdir(parents=True)
+    first, second = tmp_path / "first", tmp_path / "second"
+    for name in "Some_Pack.age-1.0.dist-info", "source.egg-info":
+        (first / name).mkdir(parents=True)
+    for name in "some_pack_age-2.0.dist-info", "other-3.0-py3.11.egg-info":
+        (second / name).mkdir(parents=True)
     monkeypatch.setattr("sys.path", [str(tmp_path / name) for name in ("first", "second")])
     assert environment.installed() == {"some-pack-age": "1.0", "other": "3.0"}
 

@@ -11,8 +11,8 @@ def installed() -> dict[str, str]:
     """Return the version of each installed package, which the name of its folder tells."""
     found: dict[str, str] = {}  # importlib.metadata takes 0.3 s
     for folder in reversed(sys.path):
-        for info in Path(folder).glob("*.dist-info"):
-            name, _, version = info.stem.partition("-")
+        for info in Path(folder).glob("*-*.*-info"):  # .dist-info, or .egg-info of an old pip
+            name, version = info.stem.split("-")[:2]
             found[re.sub(r"[-_.]+", "-", name).lower()] = version  # as the lock has it
     return found
 
