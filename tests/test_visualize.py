@@ -119,7 +119,7 @@ def test_parameters_are_listed_whatever_they_are_and_as_many_mistakes_are_shown_
         "seed.a.b": "true",
         "seed.a.c": "<i>",
         "seed.d": "[1, 'x']",
-        "seed.e": "None",
+        "seed.e": "null",
     }
     assert alts(page)[2] == 'é & è read as "q" (80.0%).'
 
