@@ -34,26 +34,27 @@ def fresh_clone() -> Iterator[Path]:
         yield Path(folder)
 
 
-def sample_memory(process: subprocess.Popen[str], samples: list[tuple[str, float, float]]) -> None:
+def sample_memory(process: subprocess.Popen[str], samples: list[Any]) -> None:
     """Note each module's private and resident memory, in `process` and below, 20 times a second.
 
     Private memory is what is not shared with files or processes: memory-mapped arrays don't count.
     On macOS, where psutil can't tell it, it is NaN.
     """
     while process.poll() is None:
+        now = time.perf_counter()
         with suppress(psutil.NoSuchProcess):
             root = psutil.Process(process.pid)
             for child in (root, *root.children(recursive=True)):
                 if module := re.search(r" -m (\S+)", " ".join(child.cmdline())):
                     memory = child.memory_info()
                     shared = getattr(memory, "shared", float("nan"))
-                    samples.append((module[1], (memory.rss - shared) / 1e6, memory.rss / 1e6))
+                    samples.append((now, module[1], (memory.rss - shared) / 1e6, memory.rss / 1e6))
         time.sleep(0.05)
 
 
 def measure_run(folder: Path, command: str) -> Measured:
     """Run `command` in `folder` to its end; epochs are timed by the lines that Keras prints."""
-    samples: list[tuple[str, float, float]] = []
+    samples: list[Any] = []
     printed = [(time.perf_counter(), "")]
     pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     process = subprocess.Popen(shlex.split(command), cwd=folder, **pipes)  # noqa: S603
@@ -66,5 +67,7 @@ def measure_run(folder: Path, command: str) -> Measured:
     sampler.join()
     # The line before is "Epoch 2/10"; where there is only one epoch, Keras prints no such line.
     epochs = [now - then for (then, _), (now, line) in pairwise(printed) if "val_loss: " in line]
-    peaks = pd.DataFrame(samples, columns=["module", "private", "resident"])
-    return Measured(seconds, epochs, peaks.groupby("module").max())
+    memory = pd.DataFrame(samples, columns=["time", "module", "private", "resident"])
+    # Several processes of a module, such as those that decode pictures, count together.
+    together = memory.groupby(["module", "time"]).sum(min_count=1)
+    return Measured(seconds, epochs, together.groupby("module").max())

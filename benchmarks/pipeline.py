@@ -5,13 +5,16 @@ else should run meanwhile. Takes about a quarter of an hour on two cores.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from dvc.utils.hydra import apply_overrides
+from PIL import Image
 
 from benchmarks.measuring import Measured, fresh_clone, measure_run
-from stages.common.paths import PARAMS
+from stages.common.paths import PARAMS, RAW
+from stages.prepare import idx
 
 SCRIPT = "python -m benchmarks.baseline"
 IMPORT = "python -c 'import tensorflow'"
@@ -87,7 +90,30 @@ def grow_data() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def grow_pictures() -> pd.DataFrame:
+    """Return what prepare needs for more and more pictures: MNIST's, as PNG files in folders."""
+    rows = []
+    with fresh_clone() as folder:
+        images, labels = (
+            idx.read(folder / RAW / f"mnist/train-{kind}-ubyte.gz", ndim)
+            for kind, ndim in (("images-idx3", 3), ("labels-idx1", 1))
+        )
+        apply_overrides(folder / PARAMS, ["prepare.dataset=pictures"])
+        for start, stop in pairwise((0, 10_000, 20_000, 40_000, 70_000)):
+            for i in range(start, stop):
+                path = folder / RAW / f"pictures/{labels[i % 60_000]}/{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(images[i % 60_000]).save(path)
+            run = measure_run(folder, PREPARE)
+            rows.append((stop, run.seconds, stop / run.seconds, *run.memory.loc["stages.prepare"]))
+        measure_run(folder, "dvc repro prepare")
+        print(f"Nothing to do: {measure_run(folder, 'dvc repro prepare').seconds:.1f} s")
+    memory = ["private memory (MB)", "resident memory (MB)"]
+    return pd.DataFrame(rows, columns=["pictures", "prepare (s)", "pictures a second", *memory])
+
+
 if __name__ == "__main__":
     runs = [run for _ in range(2) for run in run_round()]
     print(compare_costs(runs), end="\n\n", flush=True)
     print(grow_data().to_markdown(index=False, floatfmt=(",.0f", ".1f", ".0f", ".0f")))
+    print(grow_pictures().to_markdown(index=False, floatfmt=(",.0f", ".1f", ",.0f", ".0f", ".0f")))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.common.errors import InputError, in_one_line
-from stages.common.paths import CLASSES, MODEL
+from stages.common.paths import CLASSES, MODEL, PICTURES
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     Raises InputError if there is no model, or one of other images or classes.
     """
     options = parse(arguments)
-    for path in MODEL, CLASSES:
+    for path in MODEL, CLASSES, PICTURES:
         if not path.is_file():
             raise InputError(f"{path}: not found; dvc repro makes it, dvc pull fetches it")
 
@@ -54,15 +54,17 @@ def main(arguments: Sequence[str]) -> int:
     names = load_names(CLASSES)
     runtime.pin(threads=1)
     model = archive.load(MODEL)
-    if model.input_shape[3:] != (1,) or model.output_shape[-1] != len(names):
+    settings = json.loads(PICTURES.read_text(encoding="utf-8"))
+    shape = tuple(settings["shape"])
+    if model.input_shape[1:] != shape or model.output_shape[-1] != len(names):
         raise InputError(
-            f"{MODEL}: takes {model.input_shape}, gives {model.output_shape}; expected grey images "
-            f"and the {len(names)} classes of {CLASSES}"
+            f"{MODEL}: takes {model.input_shape}, gives {model.output_shape}; expected images of "
+            f"{shape}, as {PICTURES} has it, and the {len(names)} classes of {CLASSES}"
         )
     prepared = []
     for path in options.images:
         try:
-            prepared.append((path, picture.prepare(picture.read(path), *model.input_shape[1:3])))
+            prepared.append((path, picture.load(path, **settings)))
         except InputError as error:
             print(printable(f"predict: {error}"), file=sys.stderr)
     if prepared:

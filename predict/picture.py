@@ -1,44 +1,27 @@
-"""Read a picture of a character and prepare it as MNIST's were: scaled, centred, light on dark."""
+"""Prepare a picture as its data set was: MNIST's are scaled and centred, light on dark."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from stages.common.errors import InputError
+from stages.prepare import pictures
+from stages.prepare.dataset import scale
 
 # Fractions of the strongest contrast: below PAPER is background, above INK is full ink.
 PAPER, INK = 0.3, 0.7
-FORMATS = "PNG", "JPEG"
-LARGEST = 1000  # pixels; more of them only cost time
 FAINT = 0.1  # of the range from black to white: less contrast is no drawing
 
-Image.MAX_IMAGE_PIXELS = None  # read has limits of its own
 
+def load(path: Path, shape: tuple[int, int, int], centre_ink: bool) -> np.ndarray:
+    """Return the picture at `path` as float32 of `shape` (height, width, channels) in [0, 1].
 
-def load(path: Path) -> Image.Image:
-    """Return the PNG or JPEG file at `path`, upright as its EXIF data say, in mode RGBA.
-
-    Raises InputError if it is anything else, damaged, or too large.
+    It is prepared as its data set was. Raises InputError if it can't be read.
     """
-    expected = "a PNG or JPEG file"
-    try:
-        # What Pillow warns of (damaged EXIF data, for example) does no harm here.
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
-            # Baseline JPEG is decoded at an eighth of its size, anything else in 0.7 GB.
-            whole = image.format == "PNG" or "progressive" in image.info
-            megapixels = 89 if whole else 200
-            if image.width * image.height > megapixels * 1_000_000:
-                expected = f"at most {megapixels} megapixels"
-                raise ValueError(f"{image.width} x {image.height} pixels")
-            image.draft(None, (LARGEST, LARGEST))
-            ImageOps.exif_transpose(image, in_place=True)
-            deep = image.mode == "I;16"  # Pillow would clip it
-            return (image.point(lambda value: value / 256) if deep else image).convert("RGBA")
-    except Exception as error:  # Pillow raises whatever the damage provokes
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise InputError(f"{path}: {reason}; expected {expected}") from None
+    if centre_ink:
+        return prepare(read(path), *shape[:2])
+    return scale(pictures.as_array(pictures.load(path), shape))
 
 
 def read(path: Path) -> np.ndarray:
@@ -47,11 +30,10 @@ def read(path: Path) -> np.ndarray:
     Transparent parts are white, or black if nothing could be seen on white. Raises InputError if
     it can't be read, or is blank.
     """
-    image = load(path)
-    image.thumbnail((LARGEST, LARGEST))
+    image = pictures.load(path).convert("RGBA")
+    image.thumbnail((pictures.LARGEST, pictures.LARGEST))
     for background in "white", "black":
-        opaque = Image.alpha_composite(Image.new("RGBA", image.size, background), image)
-        grey = np.asarray(opaque.convert("L"), np.float32) / np.float32(255)
+        grey = scale(np.asarray(pictures.on(background, image, "L")))
         if np.ptp(grey) >= FAINT:
             return grey
     raise InputError(f"{path}: blank; expected something drawn, dark on light or light on dark")

@@ -6,7 +6,11 @@ this module, too, and runs no test.
 
 import contextlib
 import json
+import re
 import struct
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +62,17 @@ def write_data_set(folder: Path, train: int = 300, test: int = 100) -> None:
         for kind, ndim in ("images-idx3", 3), ("labels-idx1", 1):
             name = f"{prefix}-{kind}-ubyte"
             write_idx(folder / name, idx.read(MNIST / f"{name}.gz", ndim)[:n])
+
+
+def write_shapes(folder: Path, n: int = 300) -> None:
+    """Draw the pictures of docs/data.md in `folder`, as it says there; keep `n` of each class."""
+    page = (ROOT / "docs/data.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"<<'EOF'\n(.*?) +EOF\n", page, re.DOTALL)
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    subprocess.run(command, cwd=folder, check=True)
+    for path in (folder / paths.RAW / "shapes").glob("*/*"):
+        if int(path.stem) >= n:
+            path.unlink()
 
 
 def write_prepared(folder: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import write_data_set
+from tests.builders import write_data_set, write_shapes
 from tests.project import Project, create_project, duplicate
 
 pytestmark = pytest.mark.slow
@@ -19,6 +19,8 @@ pytestmark = pytest.mark.slow
 QEMU = shutil.which("qemu-x86_64")
 emulated = pytest.mark.skipif(not QEMU, reason="no qemu-x86_64: install qemu-user")
 DEMANDING = {
+    "prepare.dataset": "shapes",  # JPEG files in colour, of 32 by 32 pixels
+    "prepare.image_size": [28, 28],
     "train.optimizer": "muon",
     "train.schedule": "one_cycle",
     "train.label_smoothing": 0.1,
@@ -44,6 +46,7 @@ def test_another_cpu_ends_with_the_same_lock(
 ) -> None:
     native = create_project(tmp_path / "native")
     write_data_set(native.root / "data/raw/mnist", train=120, test=30)
+    write_shapes(native.root, n=50)
     for key, value in (changes | {"train.epochs": 1, "train.batch_size": 36}).items():
         native.set(key, value)
     other = duplicate(native, tmp_path / "other")

@@ -20,7 +20,7 @@ from predict import __main__ as predict
 from predict import picture
 from stages.backend import archive, runtime
 from stages.common.errors import InputError, in_one_line
-from stages.common.paths import CLASSES, MODEL
+from stages.common.paths import CLASSES, MODEL, PICTURES
 from tests.builders import DIGITS, ROOT
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "née"]
@@ -32,7 +32,8 @@ def pictures(prepared_once: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     root = tmp_path_factory.mktemp("predict")
     for path in MODEL, CLASSES:
         (root / path).parent.mkdir(parents=True)
-    shutil.copy(prepared_once / MODEL, root / MODEL)
+    for path in MODEL, PICTURES:
+        shutil.copy(prepared_once / path, root / path)
     (root / CLASSES).write_text("\n".join(NAMES), encoding="utf-8")
     for i, digit in enumerate(DIGITS[:3]):
         Image.fromarray(digit).save(root / f"{i}.png")
@@ -116,7 +117,7 @@ def test_bad_files_are_told_and_the_others_still_predicted_all_at_once(
     assert predict.main(["notes.txt"]) == 1
 
 
-@pytest.mark.parametrize("path", [MODEL, CLASSES])
+@pytest.mark.parametrize("path", [MODEL, CLASSES, PICTURES])
 def test_what_is_not_there_can_be_made_or_fetched(
     workspace: Path, path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -135,6 +136,35 @@ def test_a_model_of_other_classes_is_refused(
     CLASSES.write_text("cat\ndog\n")
     with pytest.raises(InputError, match="the 2 classes of"):
         predict.main(["0.png"])
+
+
+def test_a_model_of_other_images_is_refused(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(workspace, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    PICTURES.write_text('{"shape": [28, 28, 3], "centre_ink": false}')
+    with pytest.raises(InputError, match=r"takes .*1\), gives .* expected images of \(28, 28, 3\)"):
+        predict.main(["0.png"])
+
+
+def test_a_picture_of_a_set_without_ink_is_only_scaled(
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(workspace, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    PICTURES.write_text('{"shape": [28, 28, 1], "centre_ink": false}')
+    moved = np.roll(DIGITS[0], (5, -3), (0, 1))
+    Image.fromarray(moved).save("moved.png")
+    predict.main(["--json", "moved.png"])
+    (document,) = map(json.loads, capsys.readouterr().out.splitlines())
+    (best,) = document["predictions"]
+    probabilities = archive.load(MODEL)(moved[np.newaxis, ..., np.newaxis] / 255).numpy()[0]
+    assert best["label"] == NAMES[probabilities.argmax()]
+    assert best["confidence"] == pytest.approx(probabilities.max(), abs=1e-6)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--top", "0", "0.png"], ["--top", "many", "0.png"]])

@@ -1,7 +1,7 @@
 """Write files whole or not at all, the same bytes on every system; read names that people wrote."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,6 +44,16 @@ def write_text(path: Path, text: str) -> None:
 def write_array(path: Path, array: np.ndarray) -> None:
     with replacing(path) as partial:
         np.save(partial, array)
+
+
+def write_parts(path: Path, parts: Iterable[np.ndarray], shape: tuple[int, ...]) -> None:
+    """Write float32 `parts`, some rows each, as one array of `shape` that is never in memory."""
+    # Not numpy's open_memmap: on a full disk, writing to mapped memory kills the process.
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with replacing(path) as partial, partial.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        for part in parts:
+            stream.write(np.ascontiguousarray(part).data)
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

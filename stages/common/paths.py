@@ -11,6 +11,7 @@ Y_TRAIN = Path("data/prepared/y_train.npy")
 X_TEST = Path("data/prepared/x_test.npy")
 Y_TEST = Path("data/prepared/y_test.npy")
 CLASSES = Path("data/prepared/classes.txt")
+PICTURES = Path("data/prepared/pictures.json")  # how predict prepares a picture
 
 MODEL = Path("models/model.keras")
 SUMMARY = Path("models/summary.txt")

@@ -1,23 +1,28 @@
-"""Scale raw images to [0, 1], add the channel axis that convolutions expect, name the classes."""
+"""Scale images to [0, 1], with the channel axis that convolutions expect, and name the classes."""
 
-from stages.common import params
+import json
+
+from stages.common import params, paths
 from stages.common.errors import run_stage
-from stages.common.files import write_array, write_text
-from stages.common.paths import CLASSES, RAW, X_TEST, X_TRAIN, Y_TEST, Y_TRAIN
-from stages.prepare import dataset
+from stages.common.files import write_array, write_parts, write_text
+from stages.prepare import dataset, folders
 from stages.prepare.schema import PrepareParams
 
 
 def main() -> None:
-    folder = RAW / params.load("prepare", PrepareParams).dataset
-    train, test, names = dataset.read(folder)
+    settings = params.load("prepare", PrepareParams)
+    folder = paths.RAW / settings.dataset
+    of_pictures = folders.are_in(folder)
+    train, test, names, shape = (folders if of_pictures else dataset).read(folder, settings)
     print(f"{folder}: {len(train.labels):,} training and {len(test.labels):,} test images")
 
-    write_array(X_TRAIN, dataset.scale(train.images))
-    write_array(Y_TRAIN, train.labels)
-    write_array(X_TEST, dataset.scale(test.images))
-    write_array(Y_TEST, test.labels)
-    write_text(CLASSES, "\n".join(names) + "\n")
+    write_parts(paths.X_TRAIN, map(dataset.scale, train.images), (len(train.labels), *shape))
+    write_array(paths.Y_TRAIN, train.labels)
+    write_parts(paths.X_TEST, map(dataset.scale, test.images), (len(test.labels), *shape))
+    write_array(paths.Y_TEST, test.labels)
+    write_text(paths.CLASSES, "\n".join(names) + "\n")
+    like_these = {"shape": shape, "centre_ink": settings.centre_ink and not of_pictures}
+    write_text(paths.PICTURES, json.dumps(like_these) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A data set of four IDX files: images and labels, to train on and to test on."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,38 +9,52 @@ import numpy as np
 from stages.common.errors import InputError
 from stages.common.files import load_names
 from stages.prepare import idx
+from stages.prepare.schema import PrepareParams
 
 
 class Split(NamedTuple):
-    """Images, uint8 (n, height, width), and their labels, uint8 (n,)."""
+    """The labels (n,) of images, and parts, uint8 (k, height, width, channels), of these images."""
 
-    images: np.ndarray
     labels: np.ndarray
+    images: Iterator[np.ndarray]
 
 
-def read_split(folder: Path, prefix: str) -> Split:
-    """Read the two IDX files of `train` or `t10k`; raise InputError unless they go together."""
+class DataSet(NamedTuple):
+    train: Split
+    test: Split
+    names: list[str]  # of the classes
+    shape: tuple[int, int, int]  # height, width and channels of each image
+
+
+def read_split(folder: Path, prefix: str) -> tuple[Split, tuple[int, int, int]]:
+    """Open the two IDX files of `train` or `t10k`; raise InputError unless they go together."""
     images_path = idx.find(folder, f"{prefix}-images-idx3-ubyte")
     labels_path = idx.find(folder, f"{prefix}-labels-idx1-ubyte")
-    images, labels = idx.read(images_path, ndim=3), idx.read(labels_path, ndim=1)
-    if images.size == 0:
-        raise InputError(f"{images_path}: no images, shape {images.shape}; expected at least one")
-    if len(images) != len(labels):
-        raise InputError(f"{labels_path}: {len(labels)} labels for the {len(images)} images")
-    return Split(images, labels)
+    n, height, width = shape = idx.read_shape(images_path, ndim=3)
+    if 0 in shape:
+        raise InputError(f"{images_path}: no images, shape {shape}; expected at least one")
+    (labels,) = idx.read_shape(labels_path, ndim=1)
+    if labels != n:
+        raise InputError(f"{labels_path}: {labels} labels for the {n} images")
+    parts = (part[..., np.newaxis] for part in idx.read_parts(images_path, ndim=3))
+    return Split(idx.read(labels_path, ndim=1), parts), (height, width, 1)
 
 
-def read(folder: Path) -> tuple[Split, Split, list[str]]:
-    """Return the training split, the test split and the classes' names of the data set in `folder`.
+def read(folder: Path, settings: PrepareParams) -> DataSet:
+    """Open the data set in `folder`, whose classes are called as its classes.txt says, or 0, 1, ...
 
-    Without a classes.txt, the names are the classes' numbers. Raises InputError, naming the file,
-    if anything is missing, damaged or contradictory.
+    Raises InputError, naming the file, if anything is missing, damaged or contradictory; for the
+    images that is when their parts are read.
     """
-    train, test = read_split(folder, "train"), read_split(folder, "t10k")
-    size, other = train.images.shape[1:], test.images.shape[1:]
+    (train, size), (test, other) = read_split(folder, "train"), read_split(folder, "t10k")
     if size != other:
         raise InputError(
-            f"{folder}: training images are {size}, test images {other}; expected one size"
+            f"{folder}: training images are {size[:2]}, test images {other[:2]}; expected one size"
+        )
+    if settings.image_size:
+        raise InputError(
+            f"params.yaml: prepare.image_size is {settings.image_size}; expected null, because "
+            f"{folder} has IDX files, whose images have a size"
         )
     classes = np.unique(train.labels).tolist()
     if len(classes) < 2 or classes != list(range(len(classes))):
@@ -55,10 +70,10 @@ def read(folder: Path) -> tuple[Split, Split, list[str]]:
     names = load_names(path) if path.exists() else list(map(str, classes))
     if len(names) != len(classes):
         raise InputError(f"{path}: {len(names)} names; expected {len(classes)}, one for each class")
-    return train, test, names
+    return DataSet(train, test, names, size)
 
 
 def scale(images: np.ndarray) -> np.ndarray:
-    """Turn uint8 images (n, height, width) into float32 (n, height, width, 1) in [0, 1]."""
+    """Turn uint8 images into float32 of the same shape, in [0, 1]."""
     scaled: np.ndarray = np.divide(images, 255, dtype=np.float32)
-    return scaled[..., np.newaxis]
+    return scaled

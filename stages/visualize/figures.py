@@ -98,7 +98,7 @@ def draw_mistakes(images: np.ndarray, mistakes: pd.DataFrame, labels: Sequence[s
     if mistakes.empty:
         figure.text(0.5, 0.5, "No mistakes", color="white", ha="center", va="center")
     for axis, image, mistake in zip(axes.flat, images, mistakes.itertuples(), strict=False):
-        axis.imshow(image.mean(axis=-1), cmap="gray", vmin=0, vmax=1)
+        axis.imshow(image, cmap="gray", vmin=0, vmax=1)
         title = f"{labels[mistake.actual]}{arrow}{labels[mistake.predicted]}"
         axis.set_title(f"{title}\n{mistake.confidence:.1%}", color="white", fontsize=13)
     return figure
@@ -125,15 +125,18 @@ def draw_calibration(bins: pd.DataFrame, error: float) -> Figure:
 
 
 def draw_kernels(kernels: np.ndarray) -> Figure:
-    """Draw each kernel of (height, width, channels, n) in a grid that is twice as wide as high."""
+    """Draw each kernel of (height, width, channels, n) in a grid that is twice as wide as high.
+
+    Three channels are drawn as red, green and blue, of which grey means none.
+    """
     n = kernels.shape[-1]
     columns = math.ceil(math.sqrt(2 * n))
     rows = math.ceil(n / columns)
-    limit = np.abs(kernels).max()
+    shades = kernels / (2 * np.abs(kernels).max()) + 0.5
     figure, axes = plt.subplots(rows, columns, figsize=(0.95 * columns, 1.15 * rows), squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     for i, axis in zip(range(n), axes.flat, strict=False):
-        axis.imshow(kernels[..., i].mean(axis=-1), cmap="RdBu", vmin=-limit, vmax=limit)
+        axis.imshow(shades[..., i], cmap="RdBu", vmin=0, vmax=1)
         axis.set_title(f"Kernel {i}", fontsize="small")
     return figure

@@ -1,0 +1,155 @@
+"""A data set of pictures, with a folder for each class, as torchvision's ImageFolder has it."""
+
+import hashlib
+import signal
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from stages.common.errors import InputError
+from stages.common.holdout import first_held_out
+from stages.prepare import pictures
+from stages.prepare.dataset import DataSet, Split
+from stages.prepare.schema import PrepareParams
+
+SUFFIXES = ".png", ".jpg", ".jpeg"
+LITTER = "thumbs.db", "desktop.ini"  # of file managers, besides names that start with a dot
+BLOCK, CHUNK = 1000, 50  # pictures in memory, and those that a process gets at a time
+
+T = TypeVar("T")
+
+
+def visible(folder: Path) -> list[Path]:
+    """Return what lies in `folder`, in the order of names, but for hidden files."""
+    paths = sorted(folder.iterdir())
+    return [p for p in paths if not p.name.startswith(".") and p.name.lower() not in LITTER]
+
+
+def are_in(folder: Path) -> bool:
+    """Return whether `folder` has folders of pictures, and no IDX files."""
+    inside = visible(folder) if folder.is_dir() else []
+    return any(map(Path.is_dir, inside)) and not any("-ubyte" in path.name for path in inside)
+
+
+def find(root: Path) -> list[str]:
+    """Return the paths of all pictures in the folders of classes below `root`.
+
+    They are in the order of the SHA-256 of `class/name`: that mixes the classes, is the same on
+    every file system, and stays the same for the others when a picture is added. Raises InputError
+    for a class without pictures, or a name that can't be used.
+    """
+    found = []
+    for folder in filter(Path.is_dir, visible(root)):
+        name = folder.name
+        if folder.is_symlink() or not name.isprintable() or name != name.strip():
+            raise InputError(f"{str(folder)!r}: expected a printable name, and a folder, no link")
+        if not (inside := visible(folder)):
+            raise InputError(f"{folder}: no pictures; expected PNG or JPEG files")
+        for path in inside:
+            if path.suffix.lower() not in SUFFIXES:
+                raise InputError(f"{path}: expected a picture, {', '.join(SUFFIXES)}")
+        found += [f"{name}/{path.name}" for path in inside]
+    try:
+        found.sort(key=lambda path: hashlib.sha256(composed(path).encode()).digest())
+    except UnicodeEncodeError as error:
+        raise InputError(f"{root / error.object}: the name is not UTF-8") from None
+    return [str(root / path) for path in found]
+
+
+def composed(name: str) -> str:
+    """Return a name in Unicode's form NFC: macOS may write ü as u and two dots."""
+    return unicodedata.normalize("NFC", name)
+
+
+def class_of(path: str) -> str:
+    return composed(path.split("/")[-2])
+
+
+def on_all_cores(
+    work: Callable[[str], T], paths: Sequence[str], description: str
+) -> Iterator[list[T]]:
+    """Yield what `work` returns for the paths, a block of them at a time, in their order."""
+    # Processes, because Pillow holds Python's lock while it decodes; Ctrl-C is for their parent.
+    pool = ProcessPoolExecutor(initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+    bar = tqdm(total=len(paths), desc=description, unit="picture", leave=False, disable=None)
+    with pool, bar:
+        for start in range(0, len(paths), BLOCK):
+            part = paths[start : start + BLOCK]
+            # For a few pictures, starting processes costs more than it saves.
+            each = map if len(part) <= CHUNK else partial(pool.map, chunksize=CHUNK)
+            block = list(each(work, part))
+            bar.update(len(block))
+            yield block
+
+
+def inspect(path: str) -> tuple[bool, bytes]:
+    """Return whether a picture has colours, and the SHA-256 of its file."""
+    with pictures.opened(Path(path)) as image:
+        has_colours = image.mode not in pictures.GREY
+    return has_colours, hashlib.sha256(Path(path).read_bytes()).digest()
+
+
+def decode(path: str, shape: tuple[int, int, int], resize: bool) -> np.ndarray:
+    """Return a picture as uint8 of `shape`; raise InputError for another size without `resize`."""
+    image = pictures.load(Path(path))
+    height, width = shape[:2]
+    if not resize and image.size != (width, height):
+        raise InputError(
+            f"{path}: {image.height} by {image.width} pixels; expected {height} by {width} like "
+            "the first one, or a prepare.image_size to which all are resized"
+        )
+    return pictures.as_array(image, shape)
+
+
+def read(folder: Path, settings: PrepareParams) -> DataSet:
+    """Open the data set in `folder`, parted into train/ and test/ or not: then a part is held out.
+
+    All pictures become RGB if one has colours, else grey. Raises InputError, naming the file, if
+    anything is missing, damaged or contradictory; for the pixels that is when parts are read.
+    """
+    if [path.name for path in filter(Path.is_dir, visible(folder))] == ["test", "train"]:
+        train, test = find(folder / "train"), find(folder / "test")
+        parts = {"training": train, "test": test}
+    else:
+        paths = find(folder)
+        first = first_held_out(len(paths), settings.test_split)
+        train, test = paths[:first], paths[first:]
+        parts = {"training": train}  # a small class may have no picture in the other one
+    names = sorted(set(map(class_of, train + test)))
+    for name, paths in parts.items():
+        if lacks := set(names) - set(map(class_of, paths)):
+            raise InputError(f"{folder}: no {name} picture of the class {min(lacks)}")
+    if len(names) < 2:
+        raise InputError(f"{folder}: classes are {names}; expected a folder for each, two at least")
+
+    blocks = on_all_cores(inspect, train + test, "Looking at files")
+    colours, digests = zip(*(found for block in blocks for found in block), strict=True)
+    originals = dict(zip(digests, train, strict=False))
+    held_out = zip(test, digests[len(train) :], strict=True)
+    copies = [(path, originals[digest]) for path, digest in held_out if digest in originals]
+    if copies:
+        print(
+            "prepare: {} is the same file as {};".format(*copies[0]),
+            f"{len(copies)} of {len(test)} test pictures are training pictures, too",
+            file=sys.stderr,
+        )
+    first_size = pictures.load(Path(train[0])).size
+    height, width = settings.image_size or first_size[::-1]
+    shape = (height, width, 3 if any(colours) else 1)
+    work = partial(decode, shape=shape, resize=settings.image_size is not None)
+
+    numbers = {name: number for number, name in enumerate(names)}
+
+    def split(paths: list[str]) -> Split:
+        labels = [numbers[class_of(path)] for path in paths]
+        parts = map(np.stack, on_all_cores(work, paths, "Decoding"))
+        return Split(np.array(labels, np.min_scalar_type(len(names) - 1)), parts)
+
+    return DataSet(split(train), split(test), names, shape)

@@ -1,0 +1,320 @@
+"""Pictures in a folder for each class: what they become, and what is refused in one line."""
+
+import hashlib
+import io
+import json
+import struct
+import unicodedata
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageOps
+from ruamel.yaml import YAML
+
+from stages.common import errors, paths
+from stages.prepare import __main__ as prepare
+from stages.prepare import folders, idx
+from stages.prepare.schema import PrepareParams
+from tests.builders import DEFAULTS, MNIST, write_idx, write_params
+from tests.test_bad_input import as_nobody
+
+ORIENTATION = 0x0112  # EXIF's tag
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_params(tmp_path)
+    return tmp_path
+
+
+def run(dataset: str = "ours", **changes: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Prepare a data set; return the training images and labels."""
+    document = YAML().load(paths.PARAMS)
+    document["prepare"] |= {"dataset": dataset} | changes
+    YAML().dump(document, paths.PARAMS)
+    prepare.main()
+    return np.load(paths.X_TRAIN), np.load(paths.Y_TRAIN)
+
+
+def place(path: str) -> str:
+    """Return the SHA-256 that decides where `class/name` comes."""
+    return hashlib.sha256(unicodedata.normalize("NFC", path).encode()).hexdigest()
+
+
+def save(path: str, image: Image.Image | None = None, **options: Any) -> Path:
+    """Save an image, by default a small grey one, in the data set `ours`."""
+    file = paths.RAW / "ours" / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    (image or Image.new("L", (6, 5), 99)).save(file, **options)
+    return file
+
+
+GOOD = [
+    f"{part}/{name}" for part in ("train", "test") for name in ("a/1.png", "a/2.png", "b/1.png")
+]
+
+
+def save_set() -> None:
+    """Save a few pictures of two classes, to train and to test on, each of a grey of its own."""
+    for i, name in enumerate(GOOD):
+        save(name, Image.new("L", (6, 5), 100 + i))
+
+
+def test_pictures_give_the_bytes_of_idx_files_in_the_order_of_their_hashes(workspace: Path) -> None:
+    for part, prefix, n in ("train", "train", 120), ("test", "t10k", 70):
+        images = idx.read(MNIST / f"{prefix}-images-idx3-ubyte.gz", 3)[:n]
+        labels = idx.read(MNIST / f"{prefix}-labels-idx1-ubyte.gz", 1)[:n]
+        names = [f"{label}/{i}.png" for i, label in enumerate(labels)]
+        for name, image in zip(names, images, strict=True):
+            save(f"{part}/{name}", Image.fromarray(image))
+        order = np.argsort(list(map(place, names)))
+        write_idx(paths.RAW / f"idx/{prefix}-images-idx3-ubyte", images[order])
+        write_idx(paths.RAW / f"idx/{prefix}-labels-idx1-ubyte", labels[order])
+    arrays = paths.X_TRAIN, paths.Y_TRAIN, paths.X_TEST, paths.Y_TEST, paths.CLASSES
+    run("idx")
+    expected = [path.read_bytes() for path in arrays]
+    run("ours")
+    assert [path.read_bytes() for path in arrays] == expected
+
+
+def test_an_added_picture_keeps_the_order_of_the_others(workspace: Path) -> None:
+    for i in range(40):
+        save(f"{'ab'[i % 2]}/{i}.png", Image.new("L", (6, 5), i))
+    before = run()[0][:, 0, 0, 0] * 255
+    test = np.load(paths.X_TEST)[:, 0, 0, 0] * 255
+    save("b/new.png", Image.new("L", (6, 5), 200))
+    run()
+    after = np.concatenate([np.load(paths.X_TRAIN), np.load(paths.X_TEST)])[:, 0, 0, 0] * 255
+    others = after[np.rint(after) != 200]
+    np.testing.assert_array_equal(others, np.concatenate([before, test]))
+
+
+def test_without_a_test_set_the_last_part_becomes_it(workspace: Path) -> None:
+    names = [f"{'ab'[i % 2]}/{i}.png" for i in range(40)]
+    for i, name in enumerate(names):
+        save(name, Image.new("L", (6, 5), i))
+    images, labels = run(test_split=0.3)
+    order = sorted(range(40), key=lambda i: place(names[i]))
+    np.testing.assert_array_equal(np.rint(images[:, 2, 2, 0] * 255), order[:28])
+    np.testing.assert_array_equal(np.rint(np.load(paths.X_TEST)[:, 2, 2, 0] * 255), order[28:])
+    assert labels.tolist() == [i % 2 for i in order[:28]]
+
+
+def test_classes_are_sorted_by_code_point_and_written_as_unicode_composes_them(
+    workspace: Path,
+) -> None:
+    decomposed = unicodedata.normalize("NFD", "öl")
+    for name in "zebra", "Ape", decomposed, "10", "9":
+        for i in range(9):
+            save(f"{name}/{i}.png")
+    run()
+    assert paths.CLASSES.read_text().split("\n") == ["10", "9", "Ape", "zebra", "öl", ""]
+
+
+def test_more_than_256_classes_have_wider_labels(workspace: Path) -> None:
+    for i in range(300):
+        for part in "train", "test":
+            save(f"{part}/{i:03}/1.png")
+    _, labels = run()
+    assert labels.dtype == np.uint16
+    assert sorted(labels) == list(range(300))
+
+
+def test_what_file_managers_hide_is_passed_over_and_suffixes_may_be_upper_case(
+    workspace: Path,
+) -> None:
+    save_set()
+    for name in ".DS_Store", "train/.DS_Store", "train/a/.DS_Store", "test/b/Thumbs.db":
+        (paths.RAW / "ours" / name).write_text("no picture")
+    (paths.RAW / "ours/LICENSE.txt").write_text("Ours.")
+    (paths.RAW / "ours/.hidden").mkdir()
+    save("train/a/3.PNG")
+    save("train/b/4.JPG")
+    save("train/b/5.JPEG")
+    assert len(run()[0]) == 6
+
+
+# An image, how it is saved, and what its pixels become, from 0 to 255.
+RED, GLASS = Image.new("RGB", (6, 5), (255, 0, 0)), Image.new("LA", (6, 5), (0, 51))
+DEEP = Image.fromarray(np.full((5, 6), 51 * 257 + 100, np.uint16))
+PALETTE = RED.quantize(4)
+FADED = PALETTE.copy()
+FADED.info["transparency"] = FADED.getpixel((0, 0))
+MODES: dict[str, tuple[str, Image.Image, list[int]]] = {
+    "grey": ("x.png", Image.new("L", (6, 5), 7), [7]),
+    "black and white": ("x.png", Image.new("1", (6, 5), 1), [255]),
+    "transparent grey, on white": ("x.png", GLASS, [204]),
+    "16 bits": ("x.png", DEEP, [51]),
+    "colours": ("x.png", RED, [255, 0, 0]),
+    "a palette": ("x.png", PALETTE, [255, 0, 0]),
+    "a transparent palette": ("x.png", FADED, [255, 255, 255]),
+    "transparent": ("x.png", Image.new("RGBA", (6, 5), (255, 0, 0, 0)), [255, 255, 255]),
+    "CMYK": ("x.jpg", Image.new("CMYK", (6, 5), (255, 0, 0, 0)), [0, 255, 255]),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_picture_of_each_mode(mode: str, workspace: Path) -> None:
+    name, image, expected = MODES[mode]
+    save_set()
+    save(f"train/b/{name}", image)
+    images, _ = run()
+    assert images.shape == (4, 5, 6, len(expected)), "one with colours makes all RGB"
+    row = sorted(["a/1.png", "a/2.png", "b/1.png", f"b/{name}"], key=place).index(f"b/{name}")
+    np.testing.assert_allclose(images[row, 2, 3] * 255, expected)
+
+
+def test_colours_in_the_test_set_alone_make_all_rgb(workspace: Path) -> None:
+    save_set()
+    save("test/b/x.png", RED)
+    assert run()[0].shape == (3, 5, 6, 3)
+
+
+def test_pictures_stand_upright_as_exif_says(workspace: Path) -> None:
+    save_set()
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    upright = Image.new("L", (6, 5), 0)
+    ImageDraw.Draw(upright).rectangle((0, 0, 5, 0), fill=255)  # the top row
+    save("train/b/x.png", upright.rotate(90, expand=True), exif=exif)
+    images, _ = run()
+    (found,) = (image for image in images if image.max() == 1)
+    np.testing.assert_array_equal(found[:, 0, 0], [1, 0, 0, 0, 0])
+
+
+def test_image_size_resizes_all_without_aliasing(workspace: Path) -> None:
+    stripes = Image.fromarray(np.tile(np.array([0, 255], np.uint8), (80, 45)))
+    for i in range(8):
+        save(f"{'ab'[i % 2]}/{i}.png", stripes if i < 6 else Image.new("L", (3, 4), 128))
+    images, _ = run(image_size=[10, 30])
+    assert images.shape[1:] == (10, 30, 1)
+    assert np.abs(images - 0.5).max() < 0.1, "one of three columns alone would be black or white"
+
+
+def test_a_picture_in_both_sets_is_told(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_set()
+    run()
+    assert capsys.readouterr().err == ""
+    for name in "test/b/8.png", "test/a/9.png":
+        save(name, Image.open(paths.RAW / "ours/train/a/1.png"))
+    first = min("b/8.png", "a/9.png", key=place)
+    run()
+    assert capsys.readouterr().err == (
+        f"prepare: data/raw/ours/test/{first} is the same file as data/raw/ours/train/a/1.png; "
+        "2 of 5 test pictures are training pictures, too\n"
+    )
+
+
+def bomb(name: str, width: int, height: int) -> Callable[[], object]:
+    """Write a PNG file of a few bytes whose header promises `width` by `height` pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = zlib.crc32(kind + content).to_bytes(4)
+        return len(content).to_bytes(4) + kind + content + checksum
+
+    header = chunk(b"IHDR", struct.pack(">2I5B", width, height, 8, 0, 0, 0, 0))
+    data = chunk(b"IDAT", zlib.compress(bytes(99)))
+    whole = b"\x89PNG\r\n\x1a\n" + header + data + chunk(b"IEND", b"")
+    return lambda: (paths.RAW / "ours" / name).write_bytes(whole)
+
+
+def png(size: tuple[int, int] = (6, 5)) -> bytes:
+    buffer = io.BytesIO()
+    ImageOps.invert(Image.effect_noise(size, 90)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write(name: str, content: bytes) -> Callable[[], object]:
+    def act() -> None:
+        path = paths.RAW / "ours" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+
+    return act
+
+
+def link(name: str, to: str) -> Callable[[], object]:
+    return lambda: (paths.RAW / "ours" / name).symlink_to(to)
+
+
+# What happens to a good data set, and what its line says.
+BAD: dict[str, tuple[Callable[[], object], str]] = {
+    "another class": (lambda: save("test/c/1.png"), "ours: no training picture of the class c"),
+    "a class less": (lambda: save("train/c/1.png"), "ours: no test picture of the class c"),
+    "an empty class": (lambda: (paths.RAW / "ours/train/c").mkdir(), "train/c: no pictures"),
+    "text": (write("train/a/x.png", b"five"), "train/a/x.png: cannot identify image file"),
+    "an empty file": (write("test/a/x.png", b""), "test/a/x.png: cannot identify"),
+    "truncated": (write("test/a/x.png", png()[:70]), "test/a/x.png: "),
+    "another format": (write("test/a/x.gif", b"GIF89a"), "x.gif: expected a picture, .png, .jpg"),
+    "a GIF called PNG": (write("test/a/x.png", b"GIF89a"), "x.png: cannot identify"),
+    "a bomb": (bomb("train/b/x.png", 60_000, 60_000), "60000 x 60000 pixels; expected at most 89"),
+    "another size": (
+        write("train/b/x.png", png((6, 4))),
+        "data/raw/ours/train/b/x.png: 4 by 6 pixels; expected 5 by 6 like the first one, or",
+    ),
+    "a folder in a class": (lambda: (paths.RAW / "ours/train/a/b").mkdir(), "train/a/b: expected"),
+    "no UTF-8": (write("train/a/\udce4.png", png()), "train/a/\udce4.png: the name is not UTF-8"),
+    "a class not in UTF-8": (write("train/\udce4/1.png", png()), "printable name"),
+    "a class on two lines": (write("train/a\nb/1.png", png()), "printable name"),
+    "a link to nothing": (link("train/a/x.png", "nowhere.png"), "a/x.png: No such file"),
+    "a linked class": (link("train/c", "a"), "ours/train/c': expected a printable name, and"),
+    "train/ alone": (lambda: (paths.RAW / "ours/test").rename("gone"), "train/a: expected a"),
+    "one class": (
+        lambda: [(paths.RAW / f"ours/{part}/b").rename(part) for part in ("train", "test")],
+        "classes are ['a']; expected",
+    ),
+}
+
+
+def complaint() -> str:
+    """Prepare what must fail; return its one line, having checked that nothing was written."""
+    with pytest.raises(SystemExit) as stopped:
+        errors.run_stage("prepare", lambda: print(run()))
+    message = str(stopped.value.code)
+    assert message.startswith("prepare: ")
+    assert "\n" not in message
+    assert len(message) < 300
+    return message
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_data_set_is_told_in_one_line(case: str, workspace: Path) -> None:
+    act, expected = BAD[case]
+    save_set()
+    act()
+    assert expected in complaint()
+    assert not list(workspace.rglob(".partial*"))
+
+
+def test_a_picture_without_permission_is_named(workspace: Path) -> None:
+    save_set()
+    path = paths.RAW / "ours/train/a/1.png"
+    path.chmod(0)
+    for folder in (*workspace.glob("**"), *workspace.parents):
+        if "pytest" in str(folder):
+            folder.chmod(0o755)
+    with as_nobody(), pytest.raises(errors.InputError) as raised:
+        list(folders.read(paths.RAW / "ours", PrepareParams(**DEFAULTS["prepare"])).train.images)
+    assert str(raised.value) == f"{path}: Permission denied; expected a PNG or JPEG file"
+
+
+def test_idx_files_have_a_size_of_their_own(prepared: Path) -> None:
+    with pytest.raises(errors.InputError, match=r"prepare.image_size is \[28, 28\]; expected null"):
+        run("mnist", image_size=[28, 28])
+
+
+@pytest.mark.parametrize("centre", [True, False])
+def test_what_predict_does_is_decided_with_the_data_set(centre: bool, prepared: Path) -> None:
+    run("mnist", centre_ink=centre)
+    decided = json.loads(paths.PICTURES.read_text())
+    assert decided == {"shape": [28, 28, 1], "centre_ink": centre}
+    save_set()
+    run("ours", centre_ink=centre)
+    assert json.loads(paths.PICTURES.read_text()) == {"shape": [5, 6, 1], "centre_ink": False}

@@ -1,0 +1,101 @@
+"""Pictures of one's own, from folders to the page: what docs/data.md promises."""
+
+import json
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.builders import write_shapes
+from tests.conftest import MakeOnce
+from tests.project import Project, create_project, duplicate, share, trainings
+
+pytestmark = pytest.mark.slow
+
+ALL = ["prepare", "train", "evaluate", "visualize"]
+
+
+@pytest.fixture(scope="session")
+def shapes_once(make_once: MakeOnce) -> Project:
+    """A project whose model has learnt the shapes of docs/data.md, committed. It is shared."""
+
+    def make(folder: Path) -> None:
+        project = create_project(folder)
+        write_shapes(project.root, n=150)
+        project.run("dvc", "add", "data/raw/shapes")
+        project.run("git", "add", "data/raw/shapes.dvc", "data/raw/.gitignore")
+        changes = ("prepare.dataset=shapes", "train.batch_size=16", "train.epochs=12")
+        options = (option for change in changes for option in ("-S", change))
+        project.run("dvc", "exp", "run", *options)
+        project.commit("The shapes, and what they gave")
+
+    return make_once("shapes", make)
+
+
+@pytest.fixture
+def shapes(shapes_once: Project, tmp_path: Path) -> Project:
+    return duplicate(shapes_once, tmp_path)
+
+
+def test_a_colour_set_is_learnt_and_shown(shapes_once: Project) -> None:
+    root = shapes_once.root
+    metrics = json.loads((root / "reports/metrics.json").read_text())
+    assert metrics["test"]["accuracy"] > 0.9
+    assert metrics["test"]["images"] == 90
+    assert "data/raw/shapes/" not in shapes_once.run("git", "ls-files").stdout
+    page = (root / "reports/index.html").read_text()
+    assert "32 by 32 pixels, in colour" in page
+    assert '<th scope="row">circle</th>' in page
+    kernels = np.asarray(Image.open(root / "reports/figures/kernels.png").convert("HSV"))
+    assert (kernels[..., 1] > 60).mean() > 0.1, "some are in colour"
+
+
+def test_predict_gives_a_test_picture_the_probabilities_of_evaluate(shapes_once: Project) -> None:
+    """The test pictures are those that were not trained on: found by their pixels."""
+    root = shapes_once.root
+    x_test = np.load(root / "data/prepared/x_test.npy")
+    probabilities = np.load(root / "reports/probabilities.npy")
+    names = ["circle", "square", "triangle"]
+    pictures = {
+        np.asarray(Image.open(path)).tobytes(): str(path.relative_to(root))
+        for path in (root / "data/raw/shapes").glob("*/*.jpg")
+    }
+    paths = [pictures[np.rint(image * 255).astype(np.uint8).tobytes()] for image in x_test[:20]]
+    done = shapes_once.run("python", "-m", "predict", "--json", "--top", "3", *paths)
+    lines = list(map(json.loads, done.stdout.splitlines()))
+    assert [line["image"] for line in lines] == paths
+    for line, expected in zip(lines, probabilities, strict=False):
+        found = {entry["label"]: entry["confidence"] for entry in line["predictions"]}
+        np.testing.assert_allclose([found[name] for name in names], expected, atol=1e-6)
+
+
+def test_an_added_picture_reruns_the_pipeline(shapes: Project) -> None:
+    assert shapes.repro() == []
+    Image.new("RGB", (32, 32), "navy").save(shapes.root / "data/raw/shapes/circle/new.jpg")
+    shapes.run("dvc", "add", "data/raw/shapes")
+    shapes.set("train.epochs", 1)
+    assert shapes.repro() == ALL
+
+
+def test_a_second_clone_pulls_pictures_and_results(shapes: Project) -> None:
+    folder = shapes.root.parent
+    shapes.run("dvc", "remote", "modify", "storage", "url", str(folder / "storage"))
+    shapes.commit("The team's storage")
+    a, b = share(folder)
+    a.run("dvc", "push")
+    b.run("dvc", "pull")
+    assert len(list((b.root / "data/raw/shapes/circle").iterdir())) == 150
+    assert b.repro() == []
+    # Prepared anew elsewhere, they have the same bytes.
+    b.run("dvc", "repro", "--force", "--single-item", "prepare")
+    assert b.outputs() == a.outputs()
+
+
+def test_a_killed_training_of_colours_resumes_to_the_same_bytes(shapes: Project) -> None:
+    before = shapes.outputs()
+    ((code, _),) = trainings(shapes, "between epochs")
+    assert code == -signal.SIGKILL
+    shapes.run("dvc", "repro", "--force", "--single-item", "train")
+    assert shapes.outputs() == before
