@@ -102,6 +102,10 @@ def header(*dimensions: int) -> bytes:
     return bytes([0, 0, 8, len(dimensions)]) + b"".join(n.to_bytes(4) for n in dimensions)
 
 
+def promise(n: int) -> object:
+    return edit(IMAGES, lambda content: header(n, 28, 28) + content[16:])()
+
+
 RAW: dict[str, tuple[Change, str]] = {
     "missing": (lambda: Path(IMAGES).unlink(), f"{IMAGES}[.gz]: not found"),
     "twice": (lambda: shutil.copy(IMAGES, f"{IMAGES}.gz"), f"{IMAGES}[.gz]: both found"),
@@ -120,10 +124,10 @@ RAW: dict[str, tuple[Change, str]] = {
     "labels as images": (lambda: shutil.copy(LABELS, IMAGES), "starts with 00000801"),
     "half a header": (edit(IMAGES, lambda c: c[:10]), "starts with 000008030000012c0000; expected"),
     "promises more": (
-        edit(IMAGES, lambda c: header(301, 28, 28) + c[16:]),
+        lambda: (promise(301), labels(LABELS, lambda y: np.append(y, 0))()),
         "promises 235,984 bytes (301, 28, 28); found fewer",
     ),
-    "promises less": (edit(IMAGES, lambda c: header(299, 28, 28) + c[16:]), "found more"),
+    "promises less": (lambda: (promise(299), labels(LABELS, lambda y: y[:-1])()), "found more"),
     "promises terabytes": (
         edit(IMAGES, lambda c: header(2**32 - 1, 1000, 1000) + c[16:]),
         "promises 4,294,967,295,000,000 bytes",

@@ -15,6 +15,7 @@ FILE = r"[\w.][\w./-]*(?:/\*?|/[\w.-]+|\.(?:csv|html|json|keras|lock|md|npy|png|
 MADE = [
     *(".checkpoints", ".dvc/config.local", ".dvc/tmp/rwlock", ".venv/bin/activate"),
     *(".venv/pipeline", "data/raw/.gitignore", "dvc_plots/index.html"),
+    *("data/raw/shapes.dvc", "data/raw/shapes/circle/0.jpg"),
 ]
 
 

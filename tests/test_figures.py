@@ -80,7 +80,21 @@ def test_every_kernel_has_its_place_in_the_grid(n: int, grid: tuple[int, int]) -
     assert layout is not None
     assert (layout.nrows, layout.ncols) == grid
     for i in range(n):
-        np.testing.assert_array_equal(figure.axes[i].images[0].get_array(), kernels[..., 0, i])
+        shown = figure.axes[i].images[0]
+        assert shown.get_clim() == (0, 1)
+        values = (np.asarray(shown.get_array()) - 0.5) * 2 * np.abs(kernels).max()
+        np.testing.assert_allclose(values, kernels[..., 0, i], atol=1e-6)
+
+
+def test_what_has_colours_is_drawn_in_colour() -> None:
+    images = np.random.default_rng(0).random((2, 5, 4, 3), np.float32)
+    drawn = figures.draw_mistakes(images, mistakes(2), ["4", "9"])
+    np.testing.assert_array_equal(drawn.axes[1].images[0].get_array(), images[1])
+    kernels = np.zeros((3, 3, 3, 2), np.float32)
+    kernels[0, 1, :, 1] = 2, 0, -1  # red, and less blue than grey
+    pixels = np.asarray(figures.draw_kernels(kernels).axes[1].images[0].get_array())
+    np.testing.assert_array_equal(pixels[0, 1], [1, 0.5, 0.25])
+    np.testing.assert_array_equal(pixels[2, 2], [0.5, 0.5, 0.5])
 
 
 def mistakes(n: int) -> pd.DataFrame:
