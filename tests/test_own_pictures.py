@@ -1,6 +1,7 @@
 """Pictures of one's own, from folders to the page: what docs/data.md promises."""
 
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -8,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.builders import write_shapes
+from tests.builders import ROOT, write_shapes
 from tests.conftest import MakeOnce
-from tests.project import Project, create_project, duplicate, share, trainings
+from tests.project import Project, duplicate, share, trainings
 
 pytestmark = pytest.mark.slow
 
@@ -18,18 +19,24 @@ ALL = ["prepare", "train", "evaluate", "visualize"]
 
 
 @pytest.fixture(scope="session")
-def shapes_once(make_once: MakeOnce) -> Project:
-    """A project whose model has learnt the shapes of docs/data.md, committed. It is shared."""
+def shapes_once(make_once: MakeOnce, reproduced_once: Project) -> Project:
+    """A project whose model has learnt shapes by the five commands of docs/data.md. It is shared.
+
+    Beside it is `b`, a colleague's clone of before, and the remote of both.
+    """
 
     def make(folder: Path) -> None:
-        project = create_project(folder)
+        project = duplicate(reproduced_once, folder)
+        project.run("dvc", "remote", "modify", "storage", "url", "../storage")
+        project.set("train.epochs", 12)
+        project.commit("The team's storage")
+        share(folder)
         write_shapes(project.root, n=150)
-        project.run("dvc", "add", "data/raw/shapes")
-        project.run("git", "add", "data/raw/shapes.dvc", "data/raw/.gitignore")
-        changes = ("prepare.dataset=shapes", "train.batch_size=16", "train.epochs=12")
-        options = (option for change in changes for option in ("-S", change))
-        project.run("dvc", "exp", "run", *options)
-        project.commit("The shapes, and what they gave")
+        page = (ROOT / "docs/data.md").read_text(encoding="utf-8")
+        commands = re.findall(r"^    \$ (.+)$", page, re.MULTILINE)
+        assert len(commands) == 6, "the last one predicts"
+        for command in commands[:5]:
+            project.run("sh", "-c", command)
 
     return make_once("shapes", make)
 
@@ -44,6 +51,7 @@ def test_a_colour_set_is_learnt_and_shown(shapes_once: Project) -> None:
     metrics = json.loads((root / "reports/metrics.json").read_text())
     assert metrics["test"]["accuracy"] > 0.9
     assert metrics["test"]["images"] == 90
+    assert shapes_once.run("git", "status", "--porcelain").stdout == ""
     assert "data/raw/shapes/" not in shapes_once.run("git", "ls-files").stdout
     page = (root / "reports/index.html").read_text()
     assert "32 by 32 pixels, in colour" in page
@@ -80,17 +88,14 @@ def test_an_added_picture_reruns_the_pipeline(shapes: Project) -> None:
 
 
 def test_a_second_clone_pulls_pictures_and_results(shapes: Project) -> None:
-    folder = shapes.root.parent
-    shapes.run("dvc", "remote", "modify", "storage", "url", str(folder / "storage"))
-    shapes.commit("The team's storage")
-    a, b = share(folder)
-    a.run("dvc", "push")
+    b = Project(shapes.root.parent / "b", shapes.env)
+    b.run("git", "pull", "--quiet")
     b.run("dvc", "pull")
     assert len(list((b.root / "data/raw/shapes/circle").iterdir())) == 150
     assert b.repro() == []
     # Prepared anew elsewhere, they have the same bytes.
     b.run("dvc", "repro", "--force", "--single-item", "prepare")
-    assert b.outputs() == a.outputs()
+    assert b.outputs() == shapes.outputs()
 
 
 def test_a_killed_training_of_colours_resumes_to_the_same_bytes(shapes: Project) -> None:
