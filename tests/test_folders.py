@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import struct
+import sys
 import unicodedata
 import zlib
 from collections.abc import Callable
@@ -308,6 +309,20 @@ def test_a_picture_without_permission_is_named(workspace: Path) -> None:
 def test_idx_files_have_a_size_of_their_own(prepared: Path) -> None:
     with pytest.raises(errors.InputError, match=r"prepare.image_size is \[28, 28\]; expected null"):
         run("mnist", image_size=[28, 28])
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_bar_shows_progress_on_a_terminal_alone(
+    watched: bool, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = io.StringIO()
+    screen.isatty = lambda: watched  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", screen)
+    for i in range(100):
+        save(f"{'ab'[i % 2]}/{i}.png", Image.new("L", (6, 5), i))
+    run()
+    assert ("Decoding:" in screen.getvalue()) == watched
+    assert bool(screen.getvalue()) == watched
 
 
 @pytest.mark.parametrize("centre", [True, False])
