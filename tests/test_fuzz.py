@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from stages.common import errors, params
 from stages.common.paths import PARAMS, RAW
@@ -115,6 +116,45 @@ STAGES: dict[str, Callable[[], None]] = {
 }
 
 
+def ending(i: int, stage: str, main: Callable[[], None]) -> str:
+    """Run a stage; return its one line, or that it is done."""
+    try:
+        errors.run_stage(stage, main)
+        line = f"{stage}: done"
+    except SystemExit as stopped:
+        line = str(stopped.code)
+    except BaseException as error:
+        pytest.fail(f"round {i}, {stage}: {error!r}\n{PARAMS.read_bytes()!r}")
+    assert line.startswith(f"{stage}: "), (i, line)
+    assert line.isprintable(), (i, line)
+    assert len(line) < 600, (i, line)
+    return line
+
+
+def test_random_damage_to_pictures_ends_well_or_in_one_line(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    PARAMS.write_text(PARAMS.read_text().replace("dataset: mnist", "dataset: ours"))
+    good: dict[Path, bytes] = {}
+    for i in range(12):
+        path = RAW / f"ours/{'ab'[i % 2]}/{i}.{('png', 'jpg', 'jpeg')[i % 3]}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mode = "P" if i == 0 else ("L", "RGB")[i % 2]
+        Image.effect_noise((9, 7), 50).convert(mode).save(path)
+        good[path] = path.read_bytes()
+    ended: dict[str, int] = {}
+    for i in range(ROUNDS // 2):
+        chance = random.Random(i)  # noqa: S311
+        path = chance.choice(list(good))
+        path.write_bytes(damage(good[path], chance))
+        line = ending(i, "prepare", prepare.main)
+        ended[line] = ended.get(line, 0) + 1
+        path.write_bytes(good[path])
+    assert len(ended) > 5, "kinds of endings"
+    assert 0 < ended["prepare: done"] < ROUNDS / 2
+
+
 def test_random_damage_ends_well_or_in_one_line(
     prepared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,16 +184,7 @@ def test_random_damage_ends_well_or_in_one_line(
                 path.unlink(missing_ok=True)
                 path.with_name(f"{path.name}.gz").write_bytes(pack(good[path], chance))
         for stage, main in STAGES.items():
-            try:
-                errors.run_stage(stage, main)
-                line = f"{stage}: done"
-            except SystemExit as stopped:
-                line = str(stopped.code)
-            except BaseException as error:
-                pytest.fail(f"round {i}, {stage}: {error!r}\n{PARAMS.read_bytes()!r}")
-            assert line.startswith(f"{stage}: "), (i, line)
-            assert line.isprintable(), (i, line)
-            assert len(line) < 600, (i, line)
+            line = ending(i, stage, main)
             ended[line] = ended.get(line, 0) + 1
         capsys.readouterr()
     assert len(ended) > ROUNDS / 10, "kinds of endings: else the damage is always the same"
