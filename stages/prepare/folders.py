@@ -108,43 +108,55 @@ def decode(path: str, shape: tuple[int, int, int], resize: bool) -> np.ndarray:
     return pictures.as_array(image, shape)
 
 
-def read(folder: Path, settings: PrepareParams) -> DataSet:
-    """Open the data set in `folder`, parted into train/ and test/ or not: then a part is held out.
+def divide(folder: Path, test_split: float) -> tuple[list[str], list[str], list[str]]:
+    """Return the pictures to train on, those to test on, and the names of their classes.
 
-    All pictures become RGB if one has colours, else grey. Raises InputError, naming the file, if
-    anything is missing, damaged or contradictory; for the pixels that is when parts are read.
+    Without folders train/ and test/, the last part is held out to test on. Raises InputError if
+    there is only one class, or no picture of one; held out, a small class may have none.
     """
     if [path.name for path in filter(Path.is_dir, visible(folder))] == ["test", "train"]:
         train, test = find(folder / "train"), find(folder / "test")
         parts = {"training": train, "test": test}
     else:
         paths = find(folder)
-        first = first_held_out(len(paths), settings.test_split)
+        first = first_held_out(len(paths), test_split)
         train, test = paths[:first], paths[first:]
-        parts = {"training": train}  # a small class may have no picture in the other one
+        parts = {"training": train}
     names = sorted(set(map(class_of, train + test)))
     for name, paths in parts.items():
         if lacks := set(names) - set(map(class_of, paths)):
             raise InputError(f"{folder}: no {name} picture of the class {min(lacks)}")
     if len(names) < 2:
         raise InputError(f"{folder}: classes are {names}; expected a folder for each, two at least")
+    return train, test, names
 
-    blocks = on_all_cores(inspect, train + test, "Looking at files")
-    colours, digests = zip(*(found for block in blocks for found in block), strict=True)
+
+def warn_of_copies(train: Sequence[str], test: Sequence[str], digests: Sequence[bytes]) -> None:
+    """Say on stderr which test pictures, by the `digests` of both, are training pictures, too."""
     originals = dict(zip(digests, train, strict=False))
-    held_out = zip(test, digests[len(train) :], strict=True)
-    copies = [(path, originals[digest]) for path, digest in held_out if digest in originals]
+    digests_of_test = zip(test, digests[len(train) :], strict=True)
+    copies = [(path, originals[digest]) for path, digest in digests_of_test if digest in originals]
     if copies:
         print(
             "prepare: {} is the same file as {};".format(*copies[0]),
             f"{len(copies)} of {len(test)} test pictures are training pictures, too",
             file=sys.stderr,
         )
-    first_size = pictures.load(Path(train[0])).size
-    height, width = settings.image_size or first_size[::-1]
+
+
+def read(folder: Path, settings: PrepareParams) -> DataSet:
+    """Open the data set in `folder`, whose pictures become RGB if one has colours, else grey.
+
+    Raises InputError, naming the file, if anything is missing, damaged or contradictory; for the
+    pixels that is when parts are read.
+    """
+    train, test, names = divide(folder, settings.test_split)
+    blocks = on_all_cores(inspect, train + test, "Looking at files")
+    colours, digests = zip(*(found for block in blocks for found in block), strict=True)
+    warn_of_copies(train, test, digests)
+    height, width = settings.image_size or pictures.load(Path(train[0])).size[::-1]
     shape = (height, width, 3 if any(colours) else 1)
     work = partial(decode, shape=shape, resize=settings.image_size is not None)
-
     numbers = {name: number for number, name in enumerate(names)}
 
     def split(paths: list[str]) -> Split:
