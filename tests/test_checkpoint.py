@@ -126,6 +126,11 @@ def change_array(path: Path) -> Callable[[pytest.MonkeyPatch], object]:
     return act
 
 
+def list_files_in_reverse(patch: pytest.MonkeyPatch) -> None:
+    listed = Path.rglob
+    patch.setattr(Path, "rglob", lambda *of: reversed(list(listed(*of))))
+
+
 def two_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     both = SimpleNamespace(num_replicas_in_sync=2, scope=contextlib.nullcontext)
     monkeypatch.setattr(runtime, "strategy", lambda: both)
@@ -159,6 +164,7 @@ SAME: dict[str, Callable[[pytest.MonkeyPatch], object]] = {
     "what is measured": append("stages/evaluate/scores.py"),
     "test images": change_array(paths.X_TEST),
     "byte code": lambda _: Path("stages/train/model.cpython-311.pyc").write_bytes(b"1"),
+    "the order in which the disk lists the code": list_files_in_reverse,
     "a time stamp": lambda _: os.utime("stages/train/model.py", (0, 0)),
     "the type of the CPU, in float32": lambda patch: patch.setattr(cpu, "model_name", lambda: "Z"),
 }

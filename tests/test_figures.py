@@ -1,5 +1,9 @@
 """Figures, checked for what they show."""
 
+from collections.abc import Iterator
+
+import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +13,13 @@ from matplotlib.patches import Rectangle
 
 from stages.visualize import figures
 from tests.builders import predictions
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Leave no figure open: Matplotlib warns of the twenty-first, in whichever test that is."""
+    yield
+    plt.close("all")
 
 
 def ticks_within(axis: Axes) -> list[float]:
@@ -59,6 +70,9 @@ def test_the_confusion_matrix_is_square_and_shows_the_counts_by_name() -> None:
     for ticks in axis.get_xticklabels(), axis.get_yticklabels():
         assert [tick.get_text() for tick in ticks] == ["cat", "dog"]
     assert axis.get_aspect() == 1
+    (cells,) = axis.collections
+    colours = np.asarray(cells.get_array()).ravel()
+    np.testing.assert_allclose(colours, np.log([5 + 1, 1 + 1, 1, 1234 + 1]))
 
 
 def test_names_that_the_font_cannot_write_give_way_to_numbers() -> None:
@@ -95,6 +109,27 @@ def test_what_has_colours_is_drawn_in_colour() -> None:
     pixels = np.asarray(figures.draw_kernels(kernels).axes[1].images[0].get_array())
     np.testing.assert_array_equal(pixels[0, 1], [1, 0.5, 0.25])
     np.testing.assert_array_equal(pixels[2, 2], [0.5, 0.5, 0.5])
+
+
+def test_kernels_share_a_scale_from_red_through_white_at_zero_to_blue() -> None:
+    kernels = np.array([-1, 0.5, 4, 2], np.float32).reshape(2, 1, 1, 2)  # [-1, 4] and [0.5, 2]
+    for axis in figures.draw_kernels(kernels).axes:
+        (image,) = axis.images
+        assert image.get_clim() == (-4, 4)
+        minus, zero, plus = image.to_rgba(np.array([-2, 0, 2]))
+        assert minus[0] > minus[2], "red more than blue"
+        assert plus[0] < plus[2]
+        assert zero.min() > 0.9
+
+
+def test_a_users_matplotlibrc_changes_no_picture() -> None:
+    def draw() -> bytes:
+        figures.use_style()
+        return figures.encode(figures.draw_history(history(2)), dpi=50)
+
+    plain = draw()
+    with matplotlib.rc_context({"savefig.bbox": "tight", "lines.linestyle": "--"}):
+        assert draw() == plain
 
 
 def mistakes(n: int) -> pd.DataFrame:

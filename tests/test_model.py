@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from stages.backend.runtime import keras
 from stages.common.errors import InputError
 from stages.train import model, seeding
 from stages.train.model import summarise
@@ -30,6 +31,26 @@ def test_the_three_architectures_give_the_same_weights_the_same_outputs() -> Non
         np.testing.assert_allclose(other, first, rtol=1e-5)
 
 
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_the_three_architectures_drop_the_same_units_and_compute_in_the_same_precision(
+    precision: str,
+) -> None:
+    images = np.random.default_rng(0).random((8, *SHAPE), np.float32)
+    outputs = []
+    keras.config.set_dtype_policy(precision)
+    try:
+        for name in ARCHITECTURES:
+            network = model.build(model_params(architecture=name), SHAPE, 10)
+            seeding.draw_weights(network, seed=1)
+            seeding.seed_dropout(network, 1, 1)
+            outputs.append(network(images, training=True))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for output in outputs:
+        assert output.dtype == "float32"
+        np.testing.assert_allclose(output, outputs[0], rtol=1e-5)
+
+
 def test_a_seed_gives_every_architecture_the_same_initial_weights() -> None:
     weights = []
     for name in ARCHITECTURES:
@@ -47,12 +68,22 @@ def test_image_size_and_classes_come_from_the_data() -> None:
     assert network.layers[0].output.shape == (None, 10, 18, 4)
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_kernels_and_pools_are_as_large_as_asked(architecture: str) -> None:
+    # 28 - 5 + 1 = 24, of which a third is 8; 8 - 5 + 1 = 4, of which a third is 1.
+    params = model_params(architecture=architecture, filters=[2, 3], kernel_size=5, pool_size=3)
+    # By hand: 2 (25 + 1) + 3 (25 2 + 1) + 32 (1 1 3 + 1) + 10 (32 + 1)
+    assert model.build(params, SHAPE, 10).count_params() == 52 + 153 + 128 + 330
+
+
 def test_any_number_of_convolutions() -> None:
     network = model.build(model_params(filters=[2, 3, 4], kernel_size=2), SHAPE, 10)
     assert [layer.filters for layer in network.layers if hasattr(layer, "filters")] == [2, 3, 4]
 
 
 def test_images_too_small_for_the_kernels_are_refused() -> None:
-    with pytest.raises(InputError, match="leave nothing of 9x28 images after 2 convolutions"):
-        model.build(model_params(), (9, 28, 1), 10)
+    for height, width in (9, 28), (28, 9):
+        reason = f"leave nothing of {height}x{width} images after 2 convolutions"
+        with pytest.raises(InputError, match=reason):
+            model.build(model_params(), (height, width, 1), 10)
     assert model.build(model_params(), (10, 28, 1), 10)

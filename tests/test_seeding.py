@@ -44,6 +44,13 @@ def test_the_seed_decides_every_random_weight_and_two_layers_differ() -> None:
     assert (first[0] != first[-2]).any()
 
 
+def test_weights_that_are_not_random_take_no_place_of_those_that_are() -> None:
+    bare = drawn(1, layers.Dense(400, use_bias=False), layers.Dense(400, use_bias=False))
+    more = drawn(1, layers.Dense(400), layers.BatchNormalization(), layers.Dense(400))
+    for ours, theirs in zip(bare, (more[0], more[-2]), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_a_weight_whose_initializer_is_unknown_is_refused() -> None:
     class Scale(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
         def build(self, shape: Any) -> None:

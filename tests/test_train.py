@@ -2,12 +2,12 @@
 
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from ruamel.yaml import YAML
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
@@ -19,6 +19,7 @@ from stages.train import __main__ as train
 from stages.train import augmentation, fitting, model, seeding
 from stages.train.batches import augment, check_shares, feed, gather, make_targets, split
 from tests.builders import SHAPE, model_params, train_params
+from tests.project import Project
 
 
 def test_the_last_tenth_validates_as_in_keras() -> None:
@@ -127,6 +128,15 @@ def test_one_cycle_climbs_for_a_fifth_and_falls_to_zero() -> None:
     )
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "muon", "sgd"])
+def test_every_optimizer_follows_the_schedule(optimizer: str) -> None:
+    network = model.build(model_params(), SHAPE, 10)
+    one_cycle = train_params(optimizer=optimizer, schedule="one_cycle", learning_rate=0.006)
+    fitting.compile_model(network, one_cycle, steps=100)
+    network.optimizer.iterations.assign(10)
+    assert float(network.optimizer.learning_rate) == pytest.approx(0.003)
+
+
 def test_a_constant_rate_is_constant() -> None:
     assert fitting.learning_rate(train_params(learning_rate=0.006), steps=100) == 0.006
 
@@ -142,11 +152,31 @@ def test_in_bfloat16_the_weights_and_the_softmax_stay_float32() -> None:
     assert {weight.dtype for weight in network.trainable_variables} == {"float32"}
 
 
-def test_gpus_that_would_get_unequal_shares_are_refused() -> None:
-    rows = np.arange(288), np.arange(30)
-    check_shares(train_params(batch_size=32), 2, *rows)
-    with pytest.raises(InputError, match="gives a batch of 30 images to 4 GPUs"):
-        check_shares(train_params(batch_size=32), 4, *rows)
+def test_gpus_that_get_equal_shares_are_accepted() -> None:
+    check_shares(train_params(batch_size=32), 2, np.arange(288), np.arange(30))
+
+
+@pytest.mark.parametrize(
+    ("size", "training", "held_out", "batch"),
+    [(27, 270, 27, 27), (32, 270, 32, 14), (32, 288, 30, 30)],
+    ids=["a whole batch", "the last one in training", "the last one in validation"],
+)
+def test_gpus_that_would_get_unequal_shares_are_refused(
+    size: int, training: int, held_out: int, batch: int
+) -> None:
+    with pytest.raises(InputError, match=f"gives a batch of {batch} images to 4 GPUs"):
+        check_shares(train_params(batch_size=size), 4, np.arange(training), np.arange(held_out))
+
+
+def test_training_and_validation_are_both_shared_among_gpus(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(prepared, {})
+    project.set("train.batch_size", 8)
+    project.set("train.validation_split", 0.2)  # 30 batches, and 7.5
+    monkeypatch.setattr(runtime, "strategy", lambda: SimpleNamespace(num_replicas_in_sync=8))
+    with pytest.raises(InputError, match="gives a batch of 4 images to 8 GPUs"):
+        train.main()
 
 
 def test_dropout_depends_on_seed_and_epoch_and_on_nothing_before() -> None:
@@ -208,6 +238,16 @@ def test_adam_gets_its_betas() -> None:
     assert (network.optimizer.beta_1, network.optimizer.beta_2) == (0.6, 0.8)
 
 
+def test_muon_gets_its_momentum_and_decays_no_weight() -> None:
+    network = model.build(model_params(), SHAPE, 10)
+    fitting.compile_model(network, train_params(optimizer="muon", momentum=0.6), steps=1)
+    assert network.optimizer.momentum == 0.6
+    before = network.get_weights()
+    network.optimizer.apply([tf.zeros_like(weight) for weight in network.trainable_variables])
+    for ours, theirs in zip(network.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_muon_moves_hidden_kernels_by_orthogonal_matrices_and_adam_the_rest() -> None:
     """Newton-Schulz brings singular values close to 1; eight images give each kernel a few.
 
@@ -239,9 +279,7 @@ def test_muon_moves_hidden_kernels_by_orthogonal_matrices_and_adam_the_rest() ->
 def test_the_first_convolution_learns_until_it_is_frozen_and_the_rest_to_the_end(
     freeze_after: int | None, prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    document = YAML().load(paths.PARAMS)
-    document["train"]["freeze_after"] = freeze_after
-    YAML().dump(document, paths.PARAMS)
+    Project(prepared, {}).set("train.freeze_after", freeze_after)
     learned: list[list[bool]] = []
 
     def watch(network: Any, epoch: int, *fed: tf.data.Dataset) -> dict[str, float]:
@@ -264,6 +302,7 @@ def test_calibration_finds_the_temperature_of_the_least_loss_and_keeps_the_predi
     images = np.random.default_rng(0).random((200, *SHAPE), np.float32)
     for weight in network.layers[-1].weights:
         weight.assign(weight * 20)
+    network.layers[-1].bias.assign(np.linspace(-1, 1, 10))
     before = network.predict(images, verbose=0)
     labels = np.where(np.arange(200) % 4, before.argmax(axis=1), 0)
     logits = np.log(before.astype(np.float64))
@@ -285,11 +324,76 @@ def test_only_smoothed_targets_need_calibration_and_the_history_has_its_loss(
 ) -> None:
     monkeypatch.setattr(train, "calibrate", lambda *_: 0.125)
     for smoothing in 0.0, 0.1:
-        document = YAML().load(paths.PARAMS)
-        document["train"]["label_smoothing"] = smoothing
-        YAML().dump(document, paths.PARAMS)
+        Project(prepared, {}).set("train.label_smoothing", smoothing)
         train.main()
         assert (pd.read_csv(paths.HISTORY)["val_loss"].iloc[-1] == 0.125) == (smoothing > 0)
+
+
+def test_targets_are_smoothed_to_train_with_and_whole_to_validate_with(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Project(prepared, {}).set("train.label_smoothing", 0.2)
+    epochs: list[list[np.ndarray]] = []
+
+    def watch(network: Any, epoch: int, *fed: tf.data.Dataset) -> dict[str, float]:
+        epochs.append([np.concatenate([y.numpy() for _, y in part]) for part in fed])
+        return {"epoch": epoch}
+
+    monkeypatch.setattr(train, "fit_epoch", watch)
+    train.main()
+    labels = np.load(paths.Y_TRAIN)
+    for training, validation in epochs:
+        np.testing.assert_allclose(training.max(axis=1), 0.82, rtol=1e-6)
+        np.testing.assert_array_equal(validation, np.eye(10)[labels[270:]])
+
+
+def test_the_history_of_a_calibrated_training_ends_with_the_loss_of_the_model_it_saves(
+    prepared: Path,
+) -> None:
+    Project(prepared, {}).set("train.label_smoothing", 0.2)
+    train.main()
+    images, labels = np.load(paths.X_TRAIN)[270:], np.load(paths.Y_TRAIN)[270:]
+    probabilities = archive.load(paths.MODEL).predict(images, verbose=0).astype(np.float64)
+    loss = -np.log(probabilities[np.arange(30), labels]).mean()
+    assert pd.read_csv(paths.HISTORY)["val_loss"].iloc[-1] == pytest.approx(loss, rel=1e-4)
+
+
+def test_a_saved_model_leaves_the_state_of_its_optimizer_behind(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "fit_epoch", lambda _, epoch, *__: {"epoch": epoch})
+    train.main()
+    loaded = archive.load(paths.MODEL)
+    loaded.optimizer.build(loaded.trainable_variables)
+    assert {variable.shape for variable in loaded.optimizer.variables} == {()}
+
+
+def test_all_that_is_random_in_a_training_has_a_stream_of_its_own_from_its_seed(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four kernels; in each of two epochs its order, two dropouts, and nine batches to translate.
+
+    What has the same stream as something else is not independent of it.
+    """
+    project = Project(prepared, {})
+    project.set("seed", 5)
+    project.set("train.augmentation.translation", 0.1)
+    real, streams = seeding.stream, set()
+
+    def watch(seed: int, *key: int) -> np.random.SeedSequence:
+        made = real(seed, *key)
+        streams.add((seed, *made.generate_state(4).tolist()))
+        return made
+
+    def read(network: Any, epoch: int, *fed: tf.data.Dataset) -> dict[str, float]:
+        assert len(list(fed[0])) == 9
+        return {"epoch": epoch}
+
+    monkeypatch.setattr(seeding, "stream", watch)
+    monkeypatch.setattr(train, "fit_epoch", read)
+    train.main()
+    assert {seed for seed, *_ in streams} == {5}
+    assert len(streams) == 4 + 2 * (1 + 2 + 9)
 
 
 def test_the_history_can_be_watched_while_it_grows_and_comes_back_on_resume(
@@ -317,14 +421,16 @@ def test_the_history_can_be_watched_while_it_grows_and_comes_back_on_resume(
 def test_an_epoch_of_fewer_steps_sees_a_random_part_and_its_schedule_ends_with_it(
     prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    document = YAML().load(paths.PARAMS)
-    document["train"] |= {"steps_per_epoch": 3, "schedule": "one_cycle"}
-    YAML().dump(document, paths.PARAMS)
+    project = Project(prepared, {})
+    project.set("train.steps_per_epoch", 3)
+    project.set("train.schedule", "one_cycle")
     seen: list[list[bytes]] = []
 
     def watch(network: Any, epoch: int, *fed: tf.data.Dataset) -> dict[str, float]:
         assert len(fed[0]) == 3
         assert float(network.optimizer.learning_rate) == 0
+        network.optimizer.iterations.assign(5)
+        assert float(network.optimizer.learning_rate) > 0
         network.optimizer.iterations.assign(6)
         assert float(network.optimizer.learning_rate) == pytest.approx(0, abs=1e-9)
         network.optimizer.iterations.assign(0)

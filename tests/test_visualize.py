@@ -7,9 +7,13 @@ import shutil
 import string
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 from stages.common import paths
+from stages.visualize import figures
 from stages.visualize import page as report
 from tests.builders import draw, predictions, write_results
 
@@ -58,6 +62,15 @@ def test_the_page_shows_metrics_data_and_every_parameter(page: str) -> None:
     assert "Total params: &lt;7&gt;" in page
 
 
+def test_the_head_tells_accuracy_and_its_interval_and_what_validation_reached(page: str) -> None:
+    assert "<title>mnist: 75.00% test accuracy</title>" in page
+    assert "<h1>mnist: 75.00% right</h1>" in page
+    low, high = binomtest(6, 8).proportion_ci(method="wilson")
+    assert f"between {low:.2%} and {high:.2%} (Wilson" in page
+    validation = "On the 123 images held out for validation, the last epoch reached 80.00%"
+    assert f"{validation} (loss 0.4000)" in page
+
+
 def test_each_class_has_its_row_of_scores_by_its_escaped_name(page: str) -> None:
     rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', page)
     scores = {html.unescape(name): re.findall("<td>(.*?)</td>", cells) for name, cells in rows}
@@ -75,7 +88,8 @@ def test_the_alt_texts_carry_the_findings(page: str) -> None:
     assert "from 0.800 to 0.400" in history
     assert "from 60.0% to 80.0%" in history
     assert confusions.endswith('the most frequent confusion is "q" read as é & è, 2 times.')
-    assert "of the 4 images in the fullest bin, 100.0% are right" in calibration
+    found = "of the 4 images in the fullest bin, 100.0% are right, at a mean confidence of 90.0%."
+    assert calibration.endswith(found)
     assert kernels == "The 2 kernels of the first convolution."
     # The most confident first, ties in the order of the test set.
     assert mistakes == (
@@ -94,6 +108,34 @@ def test_the_page_holds_the_very_pictures_and_nothing_from_elsewhere(
     assert page.count("src=") == len(sources)
     assert not re.search(r"https?://|<script|<link|@import|url\(", page)
     assert b"matplotlib" not in (folder / FIGURES[0]).read_bytes().lower()
+
+
+def test_each_picture_shows_its_own_results_as_finely_as_asked(
+    folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    parameters = tmp_path / "params.yaml"
+    parameters.write_text(parameters.read_text().replace("dpi: 100", "dpi: 50"))
+    page = draw(tmp_path)
+    assert 'width="730" height="326" alt="Loss' in page, "7.6 by 3.4 inches of 96 pixels"
+
+    history, table, bins = (
+        pd.read_csv(tmp_path / path)
+        for path in (paths.HISTORY, paths.PREDICTIONS, paths.CALIBRATION)
+    )
+    mistakes = [3, 5, 1, 7]  # the most confident first, ties in the order of the test set
+    images = np.load(tmp_path / paths.X_TEST)[mistakes]
+    numbers = ["0", "1", "2", "3"]  # one of the names can't be written
+    figures.use_style()
+    expected = (
+        figures.draw_history(history),
+        figures.draw_confusions(table, numbers),
+        figures.draw_mistakes(images, table.loc[mistakes], numbers),
+        figures.draw_calibration(bins, 0.0625),
+        figures.draw_kernels(np.load(tmp_path / paths.KERNELS)),
+    )
+    for path, figure in zip(FIGURES, expected, strict=True):
+        assert (tmp_path / path).read_bytes() == figures.encode(figure, dpi=50)
 
 
 def test_a_picture_has_the_same_size_on_the_page_at_any_resolution(folder: Path) -> None:
@@ -122,6 +164,17 @@ def test_parameters_are_listed_whatever_they_are_and_as_many_mistakes_are_shown_
         "seed.e": "null",
     }
     assert alts(page)[2] == 'é & è read as "q" (80.0%).'
+
+
+def test_only_a_model_trained_in_bfloat16_is_said_to_need_one_type_of_cpu(
+    page: str, folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "params.yaml"
+    path.write_text(path.read_text().replace("precision: float32", "precision: mixed_bfloat16"))
+    needed = "of the type it was trained on, since bfloat16 has no portable kernels"
+    assert needed not in page
+    assert needed in draw(tmp_path)
 
 
 LETTERS = list(string.digits + string.ascii_lowercase)
