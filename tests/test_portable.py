@@ -133,7 +133,7 @@ def test_a_hostile_environment_changes_no_byte(
     """`reproduced_once` ran elsewhere, in processes of its own."""
     home = Path(project.env["HOME"])
     (home / ".config/matplotlib").mkdir(parents=True)
-    (home / ".config/matplotlib/matplotlibrc").write_text("font.size: 30\nsavefig.dpi: 33\n")
+    (home / ".config/matplotlib/matplotlibrc").write_text("savefig.bbox: tight\nsavefig.dpi: 33\n")
     (home / ".keras").mkdir()
     (home / ".keras/keras.json").write_text(
         '{"floatx": "float16", "image_data_format": "channels_first", "epsilon": 0.1}'

@@ -77,8 +77,15 @@ sys.addaudithook(hook)
 
 from stages.common import params  # noqa: E402  # under the hook, which sees it opened
 
-load, load_all = params.load, params.load_all
-params.load = lambda section, schema: record(section, load(section, schema))
+load_all = params.load_all
+
+
+def load(section: str, schema: Any) -> Any:
+    # Checked before it is watched: the check reads every key, whether the stage uses it or not.
+    return record(section, params.check(section, load_all()[section], schema))
+
+
+params.load = load
 params.load_all = lambda: record("", load_all())
 runpy.run_module(f"stages.{stage}", run_name="__main__", alter_sys=True)
 findings = {
