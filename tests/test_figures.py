@@ -113,10 +113,11 @@ def test_what_has_colours_is_drawn_in_colour() -> None:
 
 def test_kernels_share_a_scale_from_red_through_white_at_zero_to_blue() -> None:
     kernels = np.array([-1, 0.5, 4, 2], np.float32).reshape(2, 1, 1, 2)  # [-1, 4] and [0.5, 2]
-    for axis in figures.draw_kernels(kernels).axes:
+    axes = figures.draw_kernels(kernels).axes
+    for axis, values in zip(axes, ([0.375, 1], [0.5625, 0.75]), strict=True):
         (image,) = axis.images
-        assert image.get_clim() == (-4, 4)
-        minus, zero, plus = image.to_rgba(np.array([-2, 0, 2]))
+        np.testing.assert_array_equal(np.ravel(image.get_array()), values)
+        minus, zero, plus = image.to_rgba(np.array([0.25, 0.5, 0.75]))
         assert minus[0] > minus[2], "red more than blue"
         assert plus[0] < plus[2]
         assert zero.min() > 0.9
