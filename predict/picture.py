@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFilter, ImageOps
 
 from stages.common.errors import InputError
 
@@ -57,16 +57,16 @@ def read(path: Path) -> np.ndarray:
     raise InputError(f"{path}: blank; expected something drawn, dark on light or light on dark")
 
 
-def find_ink(grey: np.ndarray) -> np.ndarray:
-    """Return the ink in each pixel, float32 in [0, 1], cropped to where there is any.
-
-    The image's edge gives the background level.
-    """
+def find_ink(grey: np.ndarray) -> Image.Image:
+    """Return the ink, mode F in [0, 1], cropped; the edge of grey gives the background level."""
+    image = Image.fromarray(grey)
+    image.thumbnail((200, 200))  # noise and ruled lines fade, and a median removes the rest
+    smooth = np.asarray(image.filter(ImageFilter.MedianFilter(3 if min(image.size) >= 64 else 1)))
+    grey = smooth if 2 * np.ptp(smooth) > np.ptp(grey) else np.asarray(image)  # a very fine pen
     paper = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
     ink = paper - grey if 2 * paper > grey.min() + grey.max() else grey - paper
     ink = np.asarray((ink / ink.max() - PAPER) / (INK - PAPER)).clip(0, 1)
-    rows, columns = np.nonzero(ink.any(axis=1))[0], np.nonzero(ink.any(axis=0))[0]
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return Image.fromarray(ink).crop(Image.fromarray(ink > 0.65).getbbox())
 
 
 def prepare(grey: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -74,7 +74,7 @@ def prepare(grey: np.ndarray, height: int, width: int) -> np.ndarray:
 
     As in MNIST, the ink fits into 20 pixels of 28 and its centre of mass lies in the middle.
     """
-    ink = Image.fromarray(find_ink(grey))
+    ink = find_ink(grey)
     scale = min(20 / 28 * height / ink.height, 20 / 28 * width / ink.width)
     size = (max(1, round(ink.width * scale)), max(1, round(ink.height * scale)))
     small = np.asarray(ink.resize(size, Image.Resampling.LANCZOS)).clip(0, 1)
