@@ -11,6 +11,7 @@ from stages.prepare.dataset import scale
 
 # Fractions of the strongest contrast: below PAPER is background, above INK is full ink.
 PAPER, INK = 0.3, 0.7
+FULL = 0.65  # of full ink: what has less, as a ruled line may, doesn't count for the crop
 FAINT = 0.1  # of the range from black to white: less contrast is no drawing
 
 
@@ -39,16 +40,15 @@ def read(path: Path) -> np.ndarray:
     raise InputError(f"{path}: blank; expected something drawn, dark on light or light on dark")
 
 
-def find_ink(grey: np.ndarray) -> np.ndarray:
-    """Return the ink in each pixel, float32 in [0, 1], cropped to where there is any.
-
-    The image's edge gives the background level.
-    """
+def find_ink(grey: np.ndarray) -> Image.Image:
+    """Return the ink, mode F in [0, 1], cropped; the edge of grey gives the background level."""
+    image = Image.fromarray(grey)
+    image.thumbnail((200, 200))  # noise and ruled lines fade
+    grey = np.asarray(image)
     paper = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
     ink = paper - grey if 2 * paper > grey.min() + grey.max() else grey - paper
     ink = np.asarray((ink / ink.max() - PAPER) / (INK - PAPER)).clip(0, 1)
-    rows, columns = np.nonzero(ink.any(axis=1))[0], np.nonzero(ink.any(axis=0))[0]
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return Image.fromarray(ink).crop(Image.fromarray(ink > FULL).getbbox())
 
 
 def prepare(grey: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -56,7 +56,7 @@ def prepare(grey: np.ndarray, height: int, width: int) -> np.ndarray:
 
     As in MNIST, the ink fits into 20 pixels of 28 and its centre of mass lies in the middle.
     """
-    ink = Image.fromarray(find_ink(grey))
+    ink = find_ink(grey)
     scale = min(20 / 28 * height / ink.height, 20 / 28 * width / ink.width)
     size = (max(1, round(ink.width * scale)), max(1, round(ink.height * scale)))
     small = np.asarray(ink.resize(size, Image.Resampling.LANCZOS)).clip(0, 1)

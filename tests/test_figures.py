@@ -116,7 +116,7 @@ def test_kernels_share_a_scale_from_red_through_white_at_zero_to_blue() -> None:
     axes = figures.draw_kernels(kernels).axes
     for axis, values in zip(axes, ([0.375, 1], [0.5625, 0.75]), strict=True):
         (image,) = axis.images
-        np.testing.assert_array_equal(np.ravel(image.get_array()), values)
+        np.testing.assert_array_equal(np.asarray(image.get_array()).ravel(), values)
         minus, zero, plus = image.to_rgba(np.array([0.25, 0.5, 0.75]))
         assert minus[0] > minus[2], "red more than blue"
         assert plus[0] < plus[2]

@@ -89,6 +89,16 @@ def test_ink_fits_the_inner_box_and_balances_in_the_middle(height: int, width: i
     assert prepared.max() == 1
 
 
+@pytest.mark.parametrize("side", [28, 100, 400, 1000])
+def test_a_pen_of_one_pixel_is_seen(side: int) -> None:
+    image = Image.new("L", (side, side), 255)
+    corners = [(0.2, 0.2), (0.7, 0.2), (0.4, 0.9)]  # a seven, half as wide as it is high
+    ImageDraw.Draw(image).line([(x * side, y * side) for x, y in corners], fill=0)
+    prepared = picture.prepare(np.asarray(image, np.float32) / 255, 28, 28)[..., 0] > 0.2
+    assert prepared.any(axis=1).sum() == 20
+    assert 13 <= prepared.any(axis=0).sum() <= 15
+
+
 def promise(path: Path, width: int, height: int, **options: Any) -> None:
     """Write a JPEG file of a few bytes whose header promises `width` by `height` pixels."""
     Image.new("L", (9, 7)).save(path, **options)
