@@ -250,10 +250,16 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "another class": (lambda: save("test/c/1.png"), "ours: no training picture of the class c"),
     "a class less": (lambda: save("train/c/1.png"), "ours: no test picture of the class c"),
     "an empty class": (lambda: (paths.RAW / "ours/train/c").mkdir(), "train/c: no pictures"),
-    "text": (write("train/a/x.png", b"five"), "train/a/x.png: cannot identify image file"),
+    "text": (
+        write("train/a/x.png", b"five"),
+        "train/a/x.png: cannot identify image file; expected a PNG or JPEG file",
+    ),
     "an empty file": (write("test/a/x.png", b""), "test/a/x.png: cannot identify"),
     "truncated": (write("test/a/x.png", png()[:70]), "test/a/x.png: "),
-    "another format": (write("test/a/x.gif", b"GIF89a"), "x.gif: expected a picture, .png, .jpg"),
+    "another format": (
+        write("test/a/x.gif", b"GIF89a"),
+        "x.gif: expected pictures in folders as CLASS/NAME.png, or",
+    ),
     "a GIF called PNG": (write("test/a/x.png", b"GIF89a"), "x.png: cannot identify"),
     "a bomb": (bomb("train/b/x.png", 60_000, 60_000), "60000 x 60000 pixels; expected at most 89"),
     "another size": (
@@ -266,7 +272,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "a class on two lines": (write("train/a\nb/1.png", png()), "printable name"),
     "a link to nothing": (link("train/a/x.png", "nowhere.png"), "a/x.png: No such file"),
     "a linked class": (link("train/c", "a"), "ours/train/c': expected a printable name, and"),
-    "train/ alone": (lambda: (paths.RAW / "ours/test").rename("gone"), "train/a: expected a"),
+    "train/ alone": (lambda: (paths.RAW / "ours/test").rename("gone"), "train/a: expected pictures in"),
     "one class": (
         lambda: [(paths.RAW / f"ours/{part}/b").rename(part) for part in ("train", "test")],
         "classes are ['a']; expected",

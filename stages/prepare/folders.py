@@ -54,7 +54,8 @@ def find(root: Path) -> list[str]:
             raise InputError(f"{folder}: no pictures; expected PNG or JPEG files")
         for path in inside:
             if path.suffix.lower() not in SUFFIXES:
-                raise InputError(f"{path}: expected a picture, {', '.join(SUFFIXES)}")
+                layout = "CLASS/NAME.png, or that in train and in test (or .jpg or .jpeg)"
+                raise InputError(f"{path}: expected pictures in folders as {layout}")
         found += [f"{name}/{path.name}" for path in inside]
     try:
         found.sort(key=lambda path: hashlib.sha256(composed(path).encode()).digest())

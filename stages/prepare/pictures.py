@@ -33,6 +33,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
             yield image
     except Exception as error:  # Pillow raises whatever the damage provokes
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        reason = reason.removesuffix(f" {str(path)!r}")
         raise InputError(f"{path}: {reason}; expected {expected}") from None
 
 
