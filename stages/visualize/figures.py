@@ -39,11 +39,11 @@ def encode(figure: Figure, dpi: int) -> bytes:
 
 
 def label(names: Sequence[str]) -> list[str]:
-    """Return the names, shortened; or numbers, if the font can't write one of them."""
+    """Return the names, long ones without their middle; or numbers, if the font lacks a letter."""
     font = get_font(findfont("DejaVu Sans"))
     if not all(font.get_char_index(ord(character)) for name in names for character in name):
         return [str(number) for number in range(len(names))]
-    return [name if len(name) <= 16 else f"{name[:15]}…" for name in names]
+    return [name if len(name) <= 16 else f"{name[:8]}…{name[-7:]}" for name in names]
 
 
 def draw_history(history: pd.DataFrame) -> Figure:
@@ -80,6 +80,7 @@ def draw_confusions(predictions: pd.DataFrame, labels: Sequence[str]) -> Figure:
     axis.set(title="Confusion matrix", xlabel="Predicted", ylabel="Actual")
     axis.tick_params("x", rotation=90 if max(map(len, labels)) > 3 else 0)
     axis.tick_params("y", rotation=0)
+    axis.tick_params(labelsize=min(11, 55 * side / n))  # points: of 120 names, each has its line
     return figure
 
 
