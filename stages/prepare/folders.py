@@ -77,15 +77,15 @@ def on_all_cores(
     work: Callable[[str], T], paths: Sequence[str], description: str
 ) -> Iterator[list[T]]:
     """Yield what `work` returns for the paths, a block of them at a time, in their order."""
+    if len(paths) <= CHUNK:  # starting processes would cost more than it saves
+        yield list(map(work, paths))
+        return
     # Processes, because Pillow holds Python's lock while it decodes; Ctrl-C is for their parent.
     pool = ProcessPoolExecutor(initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
     bar = tqdm(total=len(paths), desc=description, unit="picture", leave=False, disable=None)
     with pool, bar:
         for start in range(0, len(paths), BLOCK):
-            part = paths[start : start + BLOCK]
-            # For a few pictures, starting processes costs more than it saves.
-            each = map if len(part) <= CHUNK else partial(pool.map, chunksize=CHUNK)
-            block = list(each(work, part))
+            block = list(pool.map(work, paths[start : start + BLOCK], chunksize=CHUNK))
             bar.update(len(block))
             yield block
 
