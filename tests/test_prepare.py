@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from stages.common import paths
-from stages.common.files import load_names, write_table
+from stages.common.files import load_names, write_parts, write_table
 from stages.prepare import idx
 from stages.prepare.dataset import scale
 
@@ -52,6 +52,13 @@ def test_each_array_holds_its_part_of_the_data_set(prepared: Path) -> None:
         np.testing.assert_array_equal(np.load(y), labels)
         np.testing.assert_allclose(np.load(x).ravel() * 255, images, atol=1e-4)
     assert paths.CLASSES.read_text().split("\n") == [*"0123456789", ""]
+
+
+def test_an_array_written_part_by_part_has_the_bytes_of_numpys_own(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).random((7, 3, 2, 1), np.float32)
+    write_parts(tmp_path / "parts.npy", (array[:3], array[3:4], array[4:, ::1]), array.shape)
+    np.save(tmp_path / "whole.npy", array)
+    assert (tmp_path / "parts.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
 
 
 def test_tables_have_the_same_line_ends_on_every_system(tmp_path: Path) -> None:
