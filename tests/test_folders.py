@@ -320,8 +320,8 @@ def test_a_picture_without_permission_is_named(workspace: Path) -> None:
     save_set()
     path = paths.RAW / "ours/train/a/1.png"
     path.chmod(0)
-    for folder in (*workspace.glob("**"), *workspace.parents):
-        if "pytest" in str(folder):
+    for folder in (*workspace.rglob("*"), workspace, *workspace.parents):
+        if folder.is_dir() and "pytest" in str(folder):
             folder.chmod(0o755)
     with as_nobody(), pytest.raises(errors.InputError) as raised:
         list(folders.read(paths.RAW / "ours", PrepareParams(**DEFAULTS["prepare"])).train.images)
