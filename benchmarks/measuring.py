@@ -20,6 +20,9 @@ import psutil
 os.environ["PYTHONUNBUFFERED"] = "1"  # a script that is started plainly prints its epochs late
 
 
+Sample = tuple[float, str, float, float]  # when, the module, its private and resident memory in MB
+
+
 class Measured(NamedTuple):
     seconds: float
     epochs: list[float]  # the seconds of each
@@ -34,7 +37,7 @@ def fresh_clone() -> Iterator[Path]:
         yield Path(folder)
 
 
-def sample_memory(process: subprocess.Popen[str], samples: list[Any]) -> None:
+def sample_memory(process: subprocess.Popen[str], samples: list[Sample]) -> None:
     """Note each module's private and resident memory, in `process` and below, 20 times a second.
 
     Private memory is what is not shared with files or processes: memory-mapped arrays don't count.
@@ -54,7 +57,7 @@ def sample_memory(process: subprocess.Popen[str], samples: list[Any]) -> None:
 
 def measure_run(folder: Path, command: str) -> Measured:
     """Run `command` in `folder` to its end; epochs are timed by the lines that Keras prints."""
-    samples: list[Any] = []
+    samples: list[Sample] = []
     printed = [(time.perf_counter(), "")]
     pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     process = subprocess.Popen(shlex.split(command), cwd=folder, **pipes)  # noqa: S603

@@ -21,8 +21,8 @@ def main() -> None:
     write_parts(paths.X_TEST, map(dataset.scale, test.images), (len(test.labels), *shape))
     write_array(paths.Y_TEST, test.labels)
     write_text(paths.CLASSES, "\n".join(names) + "\n")
-    like_these = {"shape": shape, "centre_ink": settings.centre_ink and not of_pictures}
-    write_text(paths.PICTURES, json.dumps(like_these) + "\n")
+    preparation = {"shape": shape, "centre_ink": settings.centre_ink and not of_pictures}
+    write_text(paths.PICTURES, json.dumps(preparation) + "\n")
 
 
 if __name__ == "__main__":

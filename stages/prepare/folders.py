@@ -4,7 +4,7 @@ import hashlib
 import signal
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -32,21 +32,25 @@ def visible(folder: Path) -> list[Path]:
     return [p for p in paths if not p.name.startswith(".") and p.name.lower() not in LITTER]
 
 
+def subfolders(folder: Path) -> list[Path]:
+    return [path for path in visible(folder) if path.is_dir()]
+
+
 def are_in(folder: Path) -> bool:
     """Return whether `folder` has folders of pictures, and no IDX files."""
-    inside = visible(folder) if folder.is_dir() else []
-    return any(map(Path.is_dir, inside)) and not any("-ubyte" in path.name for path in inside)
+    return bool(folder.is_dir() and subfolders(folder) and not list(folder.glob("*-ubyte*")))
 
 
-def find(root: Path) -> list[str]:
-    """Return the paths of all pictures in the folders of classes below `root`.
+def find(root: Path) -> dict[str, str]:
+    """Return the paths of all pictures in the folders of classes below `root`, and their classes.
 
     They are in the order of the SHA-256 of `class/name`: that mixes the classes, is the same on
     every file system, and stays the same for the others when a picture is added. Raises InputError
     for a class without pictures, or a name that can't be used.
     """
-    found = []
-    for folder in filter(Path.is_dir, visible(root)):
+    composed = partial(unicodedata.normalize, "NFC")  # macOS may write ü as u and two dots
+    found = {}
+    for folder in subfolders(root):
         name = folder.name
         if folder.is_symlink() or not name.isprintable() or name != name.strip():
             raise InputError(f"{str(folder)!r}: expected a printable name, and a folder, no link")
@@ -56,21 +60,12 @@ def find(root: Path) -> list[str]:
             if path.suffix.lower() not in SUFFIXES:
                 layout = "CLASS/NAME.png, or that in train and in test (or .jpg or .jpeg)"
                 raise InputError(f"{path}: expected pictures in folders as {layout}")
-        found += [f"{name}/{path.name}" for path in inside]
+            found[f"{name}/{path.name}"] = composed(name)
     try:
-        found.sort(key=lambda path: hashlib.sha256(composed(path).encode()).digest())
+        order = sorted(found, key=lambda path: hashlib.sha256(composed(path).encode()).digest())
     except UnicodeEncodeError as error:
         raise InputError(f"{root / error.object}: the name is not UTF-8") from None
-    return [str(root / path) for path in found]
-
-
-def composed(name: str) -> str:
-    """Return a name in Unicode's form NFC: macOS may write ü as u and two dots."""
-    return unicodedata.normalize("NFC", name)
-
-
-def class_of(path: str) -> str:
-    return composed(path.split("/")[-2])
+    return {str(root / path): found[path] for path in order}
 
 
 def on_all_cores(
@@ -109,38 +104,40 @@ def decode(path: str, shape: tuple[int, int, int], resize: bool) -> np.ndarray:
     return pictures.as_array(image, shape)
 
 
-def divide(folder: Path, test_split: float) -> tuple[list[str], list[str], list[str]]:
-    """Return the pictures to train on, those to test on, and the names of their classes.
+def divide(folder: Path, test_split: float) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the pictures to train on and those to test on, with their classes.
 
     Without folders train/ and test/, the last part is held out to test on. Raises InputError if
     there is only one class, or no picture of one; held out, a small class may have none.
     """
-    if [path.name for path in filter(Path.is_dir, visible(folder))] == ["test", "train"]:
+    if [path.name for path in subfolders(folder)] == ["test", "train"]:
         train, test = find(folder / "train"), find(folder / "test")
         parts = {"training": train, "test": test}
     else:
-        paths = find(folder)
-        first = first_held_out(len(paths), test_split)
-        train, test = paths[:first], paths[first:]
+        found = list(find(folder).items())
+        first = first_held_out(len(found), test_split)
+        train, test = dict(found[:first]), dict(found[first:])
         parts = {"training": train}
-    names = sorted(set(map(class_of, train + test)))
-    for name, paths in parts.items():
-        if lacks := set(names) - set(map(class_of, paths)):
-            raise InputError(f"{folder}: no {name} picture of the class {min(lacks)}")
+    names = {*train.values(), *test.values()}
+    for part, members in parts.items():
+        if lacks := names.difference(members.values()):
+            raise InputError(f"{folder}: no {part} picture of the class {min(lacks)}")
     if len(names) < 2:
-        raise InputError(f"{folder}: classes are {names}; expected a folder for each, two at least")
-    return train, test, names
+        raise InputError(
+            f"{folder}: classes are {[*names]}; expected a folder for each, at least two"
+        )
+    return train, test
 
 
-def warn_of_copies(train: Sequence[str], test: Sequence[str], digests: Sequence[bytes]) -> None:
+def warn_of_copies(train: Iterable[str], test: Iterable[str], digests: Iterable[bytes]) -> None:
     """Say on stderr which test pictures, by the `digests` of both, are training pictures, too."""
-    originals = dict(zip(digests, train, strict=False))
-    digests_of_test = zip(test, digests[len(train) :], strict=True)
-    copies = [(path, originals[digest]) for path, digest in digests_of_test if digest in originals]
-    if copies:
+    digest = iter(digests)
+    originals = {next(digest): path for path in train}
+    tested = [(path, originals.get(next(digest))) for path in test]
+    if copies := [pair for pair in tested if pair[1]]:
         print(
             "prepare: {} is the same file as {};".format(*copies[0]),
-            f"{len(copies)} of {len(test)} test pictures are training pictures, too",
+            f"{len(copies)} of {len(tested)} test pictures are training pictures, too",
             file=sys.stderr,
         )
 
@@ -151,18 +148,19 @@ def read(folder: Path, settings: PrepareParams) -> DataSet:
     Raises InputError, naming the file, if anything is missing, damaged or contradictory; for the
     pixels that is when parts are read.
     """
-    train, test, names = divide(folder, settings.test_split)
-    blocks = on_all_cores(inspect, train + test, "Looking at files")
+    train, test = divide(folder, settings.test_split)
+    blocks = on_all_cores(inspect, [*train, *test], "Looking at files")
     colours, digests = zip(*(found for block in blocks for found in block), strict=True)
     warn_of_copies(train, test, digests)
-    height, width = settings.image_size or pictures.load(Path(train[0])).size[::-1]
+    height, width = settings.image_size or pictures.load(Path(next(iter(train)))).size[::-1]
     shape = (height, width, 3 if any(colours) else 1)
     work = partial(decode, shape=shape, resize=settings.image_size is not None)
+    names = sorted(set(train.values()))
     numbers = {name: number for number, name in enumerate(names)}
 
-    def split(paths: list[str]) -> Split:
-        labels = [numbers[class_of(path)] for path in paths]
-        parts = map(np.stack, on_all_cores(work, paths, "Decoding"))
-        return Split(np.array(labels, np.min_scalar_type(len(names) - 1)), parts)
+    def split(part: dict[str, str]) -> Split:
+        labels = [numbers[name] for name in part.values()]
+        images = map(np.stack, on_all_cores(work, [*part], "Decoding"))
+        return Split(np.array(labels, np.min_scalar_type(len(names) - 1)), images)
 
     return DataSet(split(train), split(test), names, shape)

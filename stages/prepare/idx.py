@@ -1,13 +1,13 @@
 """Read IDX, the format of MNIST and its relatives: https://yann.lecun.org/exdb/mnist/."""
 
 import gzip
+import io
 import math
 import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
 
 import numpy as np
 
@@ -28,12 +28,12 @@ def find(folder: Path, name: str) -> Path:
 
 
 @contextmanager
-def unpacked(path: Path) -> Iterator[IO[bytes]]:
+def unpacked(path: Path) -> Iterator[io.BufferedIOBase]:
     """Open a file, gzipped if it ends in .gz; a damaged one ends the block in an InputError."""
     opener = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(path, "rb") as stream:
-            yield cast(IO[bytes], stream)
+            yield stream
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InputError(f"{path}: damaged gzip file ({error}); expected a whole one") from None
 

@@ -128,7 +128,7 @@ def draw_calibration(bins: pd.DataFrame, error: float) -> Figure:
 def draw_kernels(kernels: np.ndarray) -> Figure:
     """Draw each kernel of (height, width, channels, n) in a grid that is twice as wide as high.
 
-    Three channels are drawn as red, green and blue, of which grey means none.
+    Three channels make a colour, which is grey where all weights are zero.
     """
     n = kernels.shape[-1]
     columns = math.ceil(math.sqrt(2 * n))
