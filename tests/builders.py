@@ -5,21 +5,26 @@ this module, too, and runs no test.
 """
 
 import contextlib
+import importlib
 import json
+import os
 import re
 import struct
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image, ImageOps
 from ruamel.yaml import YAML
 
 from stages.common import paths
+from stages.common.errors import run_stage
 from stages.prepare import idx
 from stages.train.schema import ModelParams, TrainParams
 
@@ -134,3 +139,32 @@ def draw(folder: Path) -> str:
     with contextlib.chdir(folder):
         visualize.main()
     return (folder / paths.PAGE).read_text(encoding="utf-8")
+
+
+def one_line(stage: str) -> str:
+    """Run a stage that must fail, in the current folder; return the one line that it says."""
+    main = importlib.import_module(f"stages.{stage}.__main__").main
+    with pytest.raises(SystemExit) as stopped:
+        run_stage(stage, main)
+    message = stopped.value.code
+    assert isinstance(message, str), "a text makes Python print it on stderr and exit with 1"
+    assert message.startswith(f"{stage}: ")
+    assert "\n" not in message
+    assert len(message) < 500
+    return message
+
+
+@contextlib.contextmanager
+def as_nobody(folder: Path) -> Iterator[None]:
+    """Give up root's right to read everything, where the tests run as root, but enter `folder`."""
+    for path in (*folder.rglob("*"), folder, *folder.parents):
+        if path.is_dir() and "pytest" in str(path):
+            path.chmod(0o755)
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)

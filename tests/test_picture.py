@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageOps
+from PIL import ExifTags, Image, ImageDraw, ImageOps
 
 from predict import picture
 from stages.common.errors import InputError
 from stages.prepare import pictures
 from tests.builders import DIGITS, enlarge
 
-ORIENTATION = 0x0112  # EXIF's tag
 DAMAGED_EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x02\x01\x12"  # it ends before the tag's value
 
 
@@ -37,7 +36,7 @@ def photograph(image: Image.Image) -> Image.Image:
 def turn(image: Image.Image, path: Path) -> None:
     """Save the image on its side, with the EXIF tag that says so."""
     exif = Image.Exif()
-    exif[ORIENTATION] = 6
+    exif[ExifTags.Base.Orientation] = 6
     ImageOps.invert(image).rotate(90, expand=True).save(path, exif=exif)
 
 

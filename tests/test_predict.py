@@ -49,6 +49,14 @@ def workspace(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return pictures
 
 
+@pytest.fixture
+def own(workspace: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A copy of the workspace, in which a test may change something."""
+    shutil.copytree(workspace, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 def expected(i: int) -> np.ndarray:
     """Return the class probabilities that the model itself gives picture i."""
     prepared = picture.prepare(picture.read(Path(f"{i}.png")), 28, 28)
@@ -118,44 +126,27 @@ def test_bad_files_are_told_and_the_others_still_predicted_all_at_once(
 
 
 @pytest.mark.parametrize("path", [MODEL, CLASSES, PICTURES])
-def test_what_is_not_there_can_be_made_or_fetched(
-    workspace: Path, path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    shutil.copytree(workspace, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
+def test_what_is_not_there_can_be_made_or_fetched(own: Path, path: Path) -> None:
     path.unlink()
     with pytest.raises(InputError, match=f"{path}: not found; dvc repro makes it, dvc pull"):
         predict.main(["0.png"])
 
 
-def test_a_model_of_other_classes_is_refused(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    shutil.copytree(workspace, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
+def test_a_model_of_other_classes_is_refused(own: Path) -> None:
     CLASSES.write_text("cat\ndog\n")
     with pytest.raises(InputError, match="the 2 classes of"):
         predict.main(["0.png"])
 
 
-def test_a_model_of_other_images_is_refused(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    shutil.copytree(workspace, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
+def test_a_model_of_other_images_is_refused(own: Path) -> None:
     PICTURES.write_text('{"shape": [28, 28, 3], "centre_ink": false}')
     with pytest.raises(InputError, match=r"takes .*1\), gives .* expected images of \(28, 28, 3\)"):
         predict.main(["0.png"])
 
 
 def test_a_picture_of_a_set_without_ink_is_only_scaled(
-    workspace: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    own: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copytree(workspace, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
     PICTURES.write_text('{"shape": [28, 28, 1], "centre_ink": false}')
     moved = np.roll(DIGITS[0], (5, -3), (0, 1))
     Image.fromarray(moved).save("moved.png")
@@ -182,10 +173,8 @@ def refuse(*_: Any, **__: Any) -> str:
 
 
 def test_unreadable_class_names_are_told_in_one_line(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(workspace, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
     CLASSES.write_bytes(b"n\xe9e\n")
     with pytest.raises(SystemExit) as latin, in_one_line("predict"):
         predict.main(["0.png"])
