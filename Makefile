@@ -23,7 +23,7 @@ repro: .venv/pipeline  ## run the stages whose inputs changed
 	$(BIN)/dvc repro
 
 test: .venv/dev  ## run all tests
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 2 --maxschedchunk 1
 
 lint: .venv/dev  ## check style, types and workflows
 	$(BIN)/ruff check

@@ -16,6 +16,11 @@ from tests.project import Project, copy, create_project, duplicate, environment
 MakeOnce = Callable[[str, Callable[[Path], object]], Project]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the slow tests first: none is left for one process while the other has nothing to do."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
     """A function that gives the project `name`, which the first process to ask for it makes."""

@@ -1,5 +1,12 @@
-"""Pictures of a data set's digits as a user might hand them in: scanned or photographed."""
+"""Pictures of a data set's digits as a user might hand them in: scanned or photographed.
 
+`python -m tests.photographs` counts how many of 2,000 test images of each kind the trained model
+reads; it takes two minutes.
+"""
+
+import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,3 +58,39 @@ def photograph(
     grey += random.uniform(0, 6) * random.standard_normal((height, width), np.float32)
     image = Image.fromarray(grey.round().clip(0, 255).astype(np.uint8))
     image.save(path, "JPEG", quality=int(random.integers(40, 96)))
+
+
+Draw = Callable[[np.ndarray, Path, np.random.Generator], None]
+KINDS: dict[str, Draw] = {
+    "scans": scan,
+    "photographs": photograph,
+    "ruled": partial(photograph, ruled=True),
+}
+
+
+def count() -> None:
+    """Print how many pictures of each kind the model in models/ reads."""
+    from predict import picture
+    from stages.backend import archive, runtime
+    from stages.common.paths import MODEL
+    from stages.prepare import idx
+    from tests.builders import MNIST
+
+    runtime.pin(threads=1)
+    model = archive.load(MODEL)
+    images = idx.read(MNIST / "t10k-images-idx3-ubyte.gz", 3)
+    labels = idx.read(MNIST / "t10k-labels-idx1-ubyte.gz", 1)
+    for k, (kind, draw) in enumerate(KINDS.items()):
+        chosen = np.random.default_rng([1, k]).permutation(len(images))[:2000]
+        prepared = []
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "picture")
+            for i, image in enumerate(images[chosen]):
+                draw(image, path, np.random.default_rng([1, i, k]))
+                prepared.append(picture.load(path, (28, 28, 1), centre_ink=True))
+        read = model.predict(np.stack(prepared), verbose=0).argmax(axis=1) == labels[chosen]
+        print(f"{kind}: {read.mean():.2%}")
+
+
+if __name__ == "__main__":
+    count()
