@@ -26,6 +26,8 @@ with Path(os.devnull).open("w") as sink:
 try:
     import keras
     import tensorflow as tf
+
+    from stages.backend import dense
 finally:
     os.dup2(stderr, 2)
     os.close(stderr)
@@ -37,12 +39,13 @@ def pin(threads: int, precision: str = "float32", use_gpus: bool = False) -> Non
     """Make results depend on nothing but the inputs; call it before any other TensorFlow code.
 
     Sums are split among threads, so the last bits of the weights depend on the number of
-    `threads`. oneDNN chooses its kernels by the CPU: for float32 it is limited to AVX2, which
-    gives the same bytes on every CPU that has it. Other `precision`s, dtype policies of Keras,
-    have no such kernels and are not limited.
+    `threads`. oneDNN chooses its kernels by the CPU: for float32 it is limited to AVX2 and to
+    those that do not depend on caches, which gives the same bytes on every CPU that has AVX2.
+    Other `precision`s, dtype policies of Keras, have no such kernels and are not limited.
     """
     if precision == "float32":
         os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"  # read when oneDNN makes its first kernel
+        keras.layers.Dense.call = dense.call
     for gpu in tf.config.list_physical_devices("GPU"):
         # By default TensorFlow takes all memory of a GPU, and two trials could not share it.
         tf.config.experimental.set_memory_growth(gpu, True)
