@@ -29,5 +29,5 @@ def product(rows: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
 
 def call(layer: keras.layers.Dense, inputs: tf.Tensor, training: bool | None = None) -> Any:
     """Do what Keras's `Dense.call` does, with `product`."""
-    outputs = product(inputs, keras.ops.convert_to_tensor(layer.kernel))
+    outputs = product(inputs, tf.convert_to_tensor(layer.kernel))
     return layer.activation(outputs + layer.bias)
