@@ -7,12 +7,10 @@ from contextlib import closing
 from dvc.exceptions import DvcException
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from stages.common import params
 from stages.common.errors import InputError, in_one_line
 from sweep import cluster
-from sweep.grid import choose_trials
-from sweep.origin import fetch_metrics, find_source
-from sweep.results import table
+from sweep.plan import choose_trials, find_source
+from sweep.results import fetch_metrics, table
 
 
 def parse() -> argparse.Namespace:
@@ -33,30 +31,25 @@ def parse() -> argparse.Namespace:
 
 
 def sweep(options: argparse.Namespace) -> None:
-    """Run the trials that the Git remote lacks, and print the results of all.
-
-    Raises InputError if a trial is impossible or fails.
-    """
+    """Run the trials that the Git remote lacks, and print all results; InputError if one fails."""
     source = find_source()
-    seed = params.load("seed", params.Seed)
-    trials = choose_trials(source.commit, options.overrides, options.cpus, options.samples, seed)
-    results = fetch_metrics(source, trials)
+    trials = choose_trials(source.commit, options.overrides, options.cpus, options.samples)
+    results = fetch_metrics(source.commit, trials)
     missing = [trial for trial in trials if trial not in results]
     print(f"{len(missing)} of {len(trials)} trials to run", flush=True)
     failed = []
     if missing:
         ray = cluster.connect(options.address)
         cluster.check_nodes(ray, source, max(trial.cpus for trial in missing), options.gpus)
-        ended = cluster.run_trials(ray, source, missing, options.gpus)
-        with closing(ended), tqdm(total=len(trials), initial=len(results), unit="trial") as bar:
-            for trial, problem in ended:
+        with closing(cluster.run_trials(ray, source, missing, options.gpus)) as ended:
+            bar = tqdm(ended, total=len(trials), initial=len(results), unit="trial")
+            for trial, problem in bar:
                 if problem:
                     failed.append(f"{' '.join(trial.overrides)} failed: {problem}")
                 else:
-                    results |= fetch_metrics(source, [trial])
+                    results |= fetch_metrics(source.commit, [trial])
                     best = max((m["validation"]["accuracy"], t.name) for t, m in results.items())
                     bar.set_postfix_str("best {:.4f}, {}".format(*best), refresh=False)
-                bar.update()
     if results:
         print(table(results))
     if failed:

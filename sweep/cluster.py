@@ -14,10 +14,7 @@ from sweep.node import Source, Trial
 
 
 def connect(address: str | None) -> Any:
-    """Join a cluster, or start Ray for this process alone; return the module `ray`.
-
-    Raises InputError if it isn't installed or there is no cluster.
-    """
+    """Join a cluster, or start one for this process alone; return `ray`, or raise InputError."""
     quiet: Any = {"include_dashboard": False, "log_to_driver": False}
     try:
         if address:  # asked first, since Ray tries for minutes
@@ -25,8 +22,7 @@ def connect(address: str | None) -> Any:
             socket.create_connection((host, int(port)), timeout=10).close()
         else:
             # Where this is off, as by default on macOS, all of Ray's servers stay on loopback.
-            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-            os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+            os.environ.update(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0", RAY_USAGE_STATS_ENABLED="0")
         import ray
 
         ray.init(address or "local", logging_level=logging.ERROR, **quiet)
@@ -41,54 +37,48 @@ def connect(address: str | None) -> Any:
 
 
 def check_nodes(ray: Any, source: Source, cpus: int, gpus: float) -> None:
-    """Let each node that is large enough for a trial write to both remotes.
-
-    Raises InputError if there is no such node, or if one fails.
-    """
-    needs = {"CPU": cpus, "GPU": gpus}.items()
-    nodes = {
-        found["NodeID"]: found["NodeManagerAddress"]
-        for found in ray.nodes()
-        if found["Alive"] and all(found["Resources"].get(key, 0) >= least for key, least in needs)
-    }
-    if not nodes:
-        raise InputError(f"no node has {cpus} CPUs and {gpus:g} GPUs: see --cpus and --gpus")
-    on_node = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+    """Try each node that is large enough for a trial; raise InputError if one fails or none is."""
     probe = ray.remote(num_cpus=0)(node.probe)
-    probes = {
-        id_: probe.options(scheduling_strategy=on_node(id_, soft=False)).remote(source, id_)
-        for id_ in nodes
-    }
-    problems = {id_: failure(ray, task) for id_, task in probes.items()}
+    on_node = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+    probes = {}
+    for found in ray.nodes():
+        has, id_ = found["Resources"], found["NodeID"]
+        if found["Alive"] and has.get("CPU", 0) >= cpus and has.get("GPU", 0) >= gpus:
+            there = probe.options(scheduling_strategy=on_node(id_, soft=False))
+            probes[id_, found["NodeManagerAddress"]] = there.remote(source, id_)
+    if not probes:
+        raise InputError(f"no node has {cpus} CPUs and {gpus:g} GPUs: see --cpus and --gpus")
     storage = Repo().cloud.get_remote_odb()
-    for id_ in nodes:
-        written = storage.fs.join(storage.path, f"probe-{id_}")
-        if storage.fs.exists(written):
-            storage.fs.remove(written)
-        else:
-            problems[id_] = problems[id_] or f"what it writes to {storage.path} is not seen here"
-    if said := [f"node {nodes[id_]}: {problem}" for id_, problem in problems.items() if problem]:
-        raise InputError("; ".join(said))
+    problems = []
+    for (id_, address), task in probes.items():
+        problem = failure(ray, task)
+        if storage.exists(id_):
+            storage.delete(id_)
+        elif not problem:
+            problem = f"what it writes to {storage.path} is not seen here"
+        if problem:
+            problems.append(f"node {address}: {problem}")
+    if problems:
+        raise InputError("; ".join(problems))
 
 
 def run_trials(
     ray: Any, source: Source, trials: Sequence[Trial], gpus: float
 ) -> Generator[tuple[Trial, str], None, None]:
-    """Yield each trial when it has ended, with the reason if it failed.
-
-    Ray gives the trials of a node that dies to other nodes; one that fails would fail again.
-    """
+    """Yield each trial when it has ended, with the reason if it failed."""
+    # Ray gives the trials of a node that dies to other nodes, and doesn't repeat one that failed.
     publish = ray.remote(num_gpus=gpus, scheduling_strategy="SPREAD")(node.publish)
-    running = {publish.options(num_cpus=t.cpus).remote(source, t): t for t in trials}
+    tasks = {publish.options(num_cpus=t.cpus).remote(source, t): t for t in trials}
+    running = list(tasks)
     try:
         while running:
-            (ended,), _ = ray.wait(list(running))
-            yield running.pop(ended), failure(ray, ended)
+            (ended,), running = ray.wait(running)
+            yield tasks[ended], failure(ray, ended)
     finally:
-        for task in running:  # interrupted: trials take a moment to remove their clones
+        for task in running:
             ray.cancel(task)
-        if running:
-            ray.wait(list(running), num_returns=len(running), timeout=10)
+        # Those that were interrupted take a moment to remove their clones.
+        ray.wait(list(tasks), num_returns=len(tasks), timeout=10)
         ray.shutdown()
 
 
