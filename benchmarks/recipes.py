@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.measuring import fresh_clone, measure_run
+from benchmarks.measuring import measure_run
 from stages.common.paths import METRICS
 from sweep.results import over_seeds
+from tools.rebuild import fresh_clone
 
 
 def compare_recipes(runs: pd.DataFrame) -> str:
@@ -25,14 +26,14 @@ def compare_recipes(runs: pd.DataFrame) -> str:
 
 if __name__ == "__main__":
     recipes = {path.name: path.read_text() for path in sorted(Path("recipes").iterdir())}
-    trials = [(seed, name, options) for seed in range(1, 11) for name, options in recipes.items()]
+    trials = [(seed, *recipe) for seed in range(1, 11) for recipe in recipes.items()]
     trials += [(seed, "default", "") for seed in range(1, 6)]
     runs = []
-    with fresh_clone() as folder:
+    with fresh_clone():
         for seed, name, options in sorted(trials):
-            measure_run(folder, "git reset --quiet --hard")
-            run = measure_run(folder, f"dvc exp run -S seed={seed} {options}")
-            metrics = json.loads((folder / METRICS).read_text())
+            measure_run("git reset --quiet --hard")
+            run = measure_run(f"dvc exp run -S seed={seed} {options}")
+            metrics = json.loads(METRICS.read_text())
             runs.append({"recipe": name, "seconds": sum(run.epochs)} | metrics)
             print(seed, runs[-1], flush=True)
     print(compare_recipes(pd.json_normalize(runs)))

@@ -7,12 +7,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
 
 from benchmarks import pipeline
 from benchmarks.measuring import Measured, measure_run
+from stages.common.paths import X_TRAIN, Y_TRAIN
+from tests.project import copy
 
 PYTHON = shlex.quote(sys.executable)
 PROGRAM = """
@@ -28,14 +31,21 @@ time.sleep(0.5)
 """
 
 
-def run_program(folder: Path) -> Measured:
-    (folder / "program.py").write_text(PROGRAM)
-    (folder / "mapped").write_bytes(bytes(40_000_000))
-    return measure_run(folder, f"{PYTHON} -m program")
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
-def test_seconds_epochs_and_memory_are_those_of_the_program(tmp_path: Path) -> None:
-    run = run_program(tmp_path)
+def run_program() -> Measured:
+    Path("program.py").write_text(PROGRAM)
+    Path("mapped").write_bytes(bytes(40_000_000))
+    return measure_run(f"{PYTHON} -m program")
+
+
+def test_seconds_epochs_and_memory_are_those_of_the_program() -> None:
+    run = run_program()
     assert 1 <= run.epochs[0] < run.seconds - 0.5
     private, resident = run.memory.loc["program"]
     assert resident > 120  # 80 MB of its own, and 40 MB of the file
@@ -45,42 +55,86 @@ def test_seconds_epochs_and_memory_are_those_of_the_program(tmp_path: Path) -> N
 
 
 def test_where_private_memory_is_not_told_the_rest_is_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def memory_info(process: psutil.Process, told: Any = psutil.Process.memory_info) -> Any:
         return SimpleNamespace(rss=told(process).rss)  # as on macOS, without `shared`
 
     monkeypatch.setattr(psutil.Process, "memory_info", memory_info)
-    run = run_program(tmp_path)
+    run = run_program()
     private, resident = run.memory.loc["program"]
     assert math.isnan(private)
     assert resident > 120
     assert run.epochs
 
 
-def test_a_program_that_fails_ends_the_benchmark_with_what_it_printed(tmp_path: Path) -> None:
+def test_a_program_that_fails_ends_the_benchmark_with_what_it_printed() -> None:
     with pytest.raises(SystemExit, match="no such thing"):
-        measure_run(tmp_path, f"{PYTHON} -c 'raise SystemExit(\"no such thing\")'")
+        measure_run(f"{PYTHON} -c 'raise SystemExit(\"no such thing\")'")
 
 
-def test_the_table_has_medians_of_seconds_and_epochs_and_peaks_of_memory() -> None:
-    def memory(**peaks: float) -> pd.DataFrame:
-        modules = [name.replace("_", ".") for name in peaks]
-        return pd.DataFrame({"private": peaks, "resident": peaks}).set_axis(modules)
-
-    runs = [
-        ("script", Measured(100.0, [9.0, 11.0], memory(benchmarks_baseline=800.0))),
-        ("script", Measured(104.0, [10.0, 14.0], memory(benchmarks_baseline=700.0))),
-        ("cold", Measured(51.0, [5.0, 6.0], memory(stages_train=400.0, stages_prepare=300.0))),
-    ]
-    others = {name for _, *pair in pipeline.ROWS for name in pair} - {"script", "cold"}
-    runs += [(name, Measured(1.0, [], memory(stages_train=200.0))) for name in others]
-    runs += [
-        (name, Measured(9.0, [n], memory())) for name, n in (("limited", 5.0), ("unlimited", 4.0))
-    ]
-    table = pipeline.compare_costs(runs)
+def test_the_table_has_medians_of_the_rows_of_all_rounds() -> None:
+    table = pipeline.tabulate_costs([("a", 100.0, 50.0), ("b", 1.0, 3.0), ("a", 104.0, 52.0)])
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
-    assert rows[0] == ["fit, one epoch (s)", "10.5", "5.5", "0.52"]
-    assert rows[1][1:] == ["4.0", "5.0", "1.25"]
-    assert rows[2] == ["everything, cold (s)", "102.0", "51.0", "0.50"]
-    assert ["peak private memory, stages.train (MB)", "800.0", "400.0", "0.50"] in rows
+    assert rows == [["a", "102.0", "51.0", "0.50"], ["b", "1.0", "3.0", "3.00"]]
+
+
+def test_a_round_measures_both_sides_of_every_row(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in "params.yaml", "stages/backend/runtime.py":
+        copy(part, folder)
+    ran: list[str] = []
+
+    def run(command: str) -> Measured:
+        ran.append(command)
+        modules = ["benchmarks.baseline"] if command.endswith("baseline") else ["stages.train"]
+        n = float(len(ran))
+        peaks = pd.DataFrame({"private": [n], "resident": [10 * n]}, index=modules)
+        limited = '"AVX2"' in Path("stages/backend/runtime.py").read_text()
+        return Measured(n, [n, n + 2] if limited else [0.5], peaks)
+
+    monkeypatch.setattr(pipeline, "measure_run", run)
+    rows = list(pipeline.run_round())
+    assert ran[:5] == [script := ran[0], "dvc repro", "dvc repro", script, "dvc repro"]
+    assert rows[:4] == [
+        ("fit, one epoch (s)", 2, 3),
+        ("everything, cold (s)", 1, 2),
+        ("again with another dpi (s)", 1, 3),
+        ("again with one epoch (s)", 4, 5),
+    ]
+    assert rows[4:6] == [
+        ("again with nothing changed (s)", 1, 6),
+        ("nothing to do, against `dvc version` (s)", 7, 6),
+    ]
+    assert rows[-3:] == [
+        ("the first epoch, against no limit to AVX2 (s)", 0.5, 5),
+        ("peak private memory, stages.train (MB)", 1, 2),
+        ("peak resident memory, stages.train (MB)", 10, 20),
+    ]
+
+
+def test_growth_is_measured_at_each_size_that_the_data_reaches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[int] = []
+
+    def run(command: str) -> Measured:
+        assert command == "python -m stages.train"
+        seen.append(len(np.load(X_TRAIN)))
+        return Measured(9.0, [2.0], pd.DataFrame({"private": 3, "resident": 4}, ["stages.train"]))
+
+    X_TRAIN.parent.mkdir(parents=True)
+    for path in X_TRAIN, Y_TRAIN:
+        np.save(path, np.zeros(500))
+    monkeypatch.setattr(pipeline, "measure_run", run)
+    lines = pipeline.measure_growth("stages.train", pipeline.repeat_images()).splitlines()
+    assert seen == [500, 1000, 2000, 4000]
+    assert lines[-1].replace(" ", "") == "|4,000|2.0|2,000|3|4|"
+
+
+def test_pictures_are_added_until_there_are_as_many_as_were_asked_for(folder: Path) -> None:
+    copy("data/raw/mnist", folder)
+    sizes = pipeline.write_pictures()
+    assert next(sizes) == 10_000
+    assert len(list(folder.glob("data/raw/pictures/*/*.png"))) == 10_000

@@ -183,7 +183,7 @@ def test_figures_that_an_older_pipeline_did_not_write_are_named(
 ) -> None:
     sections: dict[str, Any] = {section: {"loss": 0.1}}
     write_results([1], **sections)
-    with pytest.raises(InputError, match=r"workspace lacks results \('accuracy'\)"):
+    with pytest.raises(InputError, match=rf"workspace lacks results \('{section}.accuracy'\)"):
         load(None)
 
 
@@ -203,8 +203,8 @@ def test_an_unknown_revision_is_named(repository: Repository) -> None:
 
 @pytest.mark.parametrize(("fixed", "broken"), TABLES + EDGES)
 def test_statistics_are_those_of_scipy(fixed: int, broken: int) -> None:
-    base = Results({}, 10_000, set(range(fixed)), [])
-    other = Results({}, 10_000, set(range(10_000 - broken, 10_000)), [])
+    base = Results({}, 10_000, set(range(fixed)), [], {}, {})
+    other = Results({}, 10_000, set(range(10_000 - broken, 10_000)), [], {}, {})
     found = compare(base, other)
     assert (found["fixed"], found["broken"]) == (fixed, broken)
     assert found["difference"] == (fixed - broken) / 10_000

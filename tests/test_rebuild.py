@@ -3,32 +3,41 @@
 import platform
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import yaml
 
 from stages.common.errors import InputError
 from tests.builders import ROOT
 from tests.project import Project, environment
-from tools.rebuild import Results, report
+from tools.compare import Results
+from tools.rebuild import report
 
 # A pipeline of one stage, which in the environment NOISE computes something else.
 STAGE = """
 import json, os, pathlib
 noise = float(os.environ.get("NOISE", 0))
-for folder in "models", "reports":
-    pathlib.Path(folder).mkdir(exist_ok=True)
 images = pathlib.Path("data/raw/images").read_text()
-pathlib.Path("models/model.keras").write_text(f"{images} {noise}")
-metrics = {"test": {"accuracy": 0.99 - noise, "loss": 0.03}}
-pathlib.Path("reports/metrics.json").write_text(json.dumps(metrics))
+metrics = {
+    "validation": {"accuracy": 0.99},
+    "test": {"accuracy": 0.99 - noise, "loss": 0.03, "images": 1},
+}
+for path, content in {
+    "data/prepared/x_test.npy": images,
+    "data/prepared/y_test.npy": images,
+    "models/model.keras": f"{images} {noise}",
+    "reports/metrics.json": json.dumps(metrics),
+    "reports/mistakes.csv": "index,actual,predicted",
+}.items():
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    pathlib.Path(path).write_text(content)
 """
 PIPELINE = {
     "cmd": "python stage.py",
     "deps": ["stage.py", "data/raw/images"],
     "params": ["train"],
-    "outs": ["models/model.keras"],
+    "outs": ["data/prepared/x_test.npy", "data/prepared/y_test.npy", "models/model.keras"],
     "metrics": [{"reports/metrics.json": {"cache": False}}],
+    "plots": [{"reports/mistakes.csv": {"cache": False}}],
 }
 CONFIG = """
 [core]
@@ -77,7 +86,7 @@ def test_the_same_bytes_are_identical_although_no_cache_was_used(repository: Pro
     assert platform.platform() in printed.splitlines()[0]
     assert printed.splitlines()[0].endswith(f"Python {platform.python_version()}")
     assert "Running stage 'train'" in printed
-    assert printed.splitlines()[-1].startswith("identical: all 2 outputs ")
+    assert printed.splitlines()[-1].startswith("identical: all 5 outputs ")
 
 
 @pytest.mark.slow
@@ -85,9 +94,9 @@ def test_outputs_that_differ_are_named_with_the_metrics_of_both_sides(repository
     code, _, said = rebuild(repository, NOISE="0.001")
     assert code == 1
     assert "different from dvc.lock: models/model.keras, reports/metrics.json\n" in said
-    metrics = [line.split() for line in said.splitlines()[-3:]]
+    metrics = [line.split() for line in said.splitlines()[-5:]]
     assert metrics[0] == ["committed", "rebuilt"]
-    assert metrics[1] == ["test.accuracy", "0.99", "0.989"]
+    assert metrics[2] == ["test.accuracy", "0.99", "0.989"]
 
 
 @pytest.mark.slow
@@ -107,7 +116,9 @@ def test_a_pipeline_that_fails_is_said_in_one_line(repository: Project) -> None:
     repository.commit()
     code, _, said = rebuild(repository)
     assert code == 1
-    assert said.splitlines()[-1] == "rebuild: dvc repro failed in a clone of HEAD"
+    last = said.splitlines()[-1]
+    assert last.startswith("rebuild: dvc repro ")
+    assert last.endswith(" failed in a clone of HEAD")
 
 
 @pytest.mark.slow
@@ -133,17 +144,18 @@ def test_only_where_bytes_are_not_portable_do_close_metrics_pass(
     precision: str, accuracy: float, loss: float, passes: bool
 ) -> None:
     def results(md5: str, **metrics: float) -> Results:
-        series = pd.Series({f"test.{name}": value for name, value in metrics.items()})
-        return Results(precision, {"models/model.keras": md5, "same": "c"}, series)
+        outputs = {"models/model.keras": md5, "same": "c"}
+        named = {f"test.{name}": value for name, value in metrics.items()}
+        return Results({}, 1, set(), [], outputs, named)
 
     committed = results("a", accuracy=0.99, loss=0.03)
     rebuilt = results("b", accuracy=accuracy, loss=loss)
     if passes:
-        said = report(committed, rebuilt)
+        said = report(committed, rebuilt, precision)
         assert "within the tolerance" in said
     else:
         with pytest.raises(InputError) as error:
-            report(committed, rebuilt)
+            report(committed, rebuilt, precision)
         said = str(error.value)
     assert said.startswith("different from dvc.lock: models/model.keras\n")
     assert str(accuracy) in said

@@ -10,16 +10,11 @@ import pandas as pd
 import yaml
 from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
+from dvc.utils.flatten import flatten
 
 from stages.common.errors import InputError, in_one_line
 from stages.common.intervals import wilson
 from stages.common.paths import METRICS, MISTAKES, X_TEST, Y_TEST
-
-WITHIN_CHANCE = "The difference is within chance on these images."
-DIFFERENT = (
-    "The two models differ on these images; whether the change or the seed did it takes several "
-    "seeds of both (python -m sweep seed=1,2,3)."
-)
 
 
 class Results(NamedTuple):
@@ -27,6 +22,8 @@ class Results(NamedTuple):
     images: int
     mistakes: set[int]
     test_set: list[str]  # md5s
+    outputs: dict[str, str]  # the md5 of each
+    metrics: dict[str, float]  # all of them, such as test.loss
 
 
 def load(revision: str | None) -> Results:
@@ -34,20 +31,17 @@ def load(revision: str | None) -> Results:
     name = revision or "workspace"
     try:
         files = DVCFileSystem(rev=revision)
-        metrics = json.loads(files.read_text(METRICS))
+        metrics = flatten(json.loads(files.read_text(METRICS)))
         mistakes = pd.read_csv(StringIO(files.read_text(MISTAKES)))["index"]
-        outs = yaml.safe_load(files.read_text("dvc.lock"))["stages"]["prepare"]["outs"]
-        md5 = {out["path"]: out["md5"] for out in outs}
-        accuracy = {split: metrics[split]["accuracy"] for split in ("validation", "test")}
-        return Results(
-            accuracy={"revision": name} | accuracy,
-            images=metrics["test"]["images"],
-            mistakes=set(mistakes),
-            test_set=[md5[str(path)] for path in (X_TEST, Y_TEST)],
-        )
+        stages = yaml.safe_load(files.read_text("dvc.lock"))["stages"].values()
+        outputs = {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
+        accuracy = {split: metrics[f"{split}.accuracy"] for split in ("validation", "test")}
+        test_set = [outputs[str(path)] for path in (X_TEST, Y_TEST)]
+        images = metrics["test.images"]
     except (DvcException, KeyError, OSError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{name} lacks results ({reason}): expected those of dvc repro") from None
+    return Results({"revision": name} | accuracy, images, set(mistakes), test_set, outputs, metrics)
 
 
 def compare(base: Results, other: Results) -> dict[str, Any]:
@@ -74,12 +68,18 @@ def describe(found: dict[str, Any]) -> str:
     """Return a comparison as Markdown, with a judgement."""
     table = pd.DataFrame([found["base"], found["other"]]).set_index("revision").T
     difference, low, high = (100 * found[key] for key in ("difference", "low", "high"))
+    judgement = (
+        "The difference is within chance on these images."
+        if found["p"] >= 0.05
+        else "The two models differ on these images; whether the change or the seed did it takes "
+        "several seeds of both (python -m sweep seed=1,2,3)."
+    )
     return f"""\
 {table.rename_axis("accuracy").to_markdown(floatfmt=".2%")}
 
 {found["fixed"]} images fixed, {found["broken"]} broken: test accuracy {difference:+.2f} points, \
 95 % interval {low:+.2f} to {high:+.2f}; exact McNemar test p = {found["p"]:.3g}.
-{WITHIN_CHANCE if found["p"] >= 0.05 else DIFFERENT}"""
+{judgement}"""
 
 
 if __name__ == "__main__":
