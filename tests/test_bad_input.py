@@ -224,18 +224,10 @@ PARAMS: dict[str, tuple[str, Callable[[dict[str, Any]], object], str]] = {
     "half an epoch": ("train", put("train.epochs", 0.5), "train.epochs: found 0.5"),
     "true as a number": ("train", put("train.epochs", True), "train.epochs: found True"),
     "negative batch": ("train", put("train.batch_size", -1), "train.batch_size: found -1"),
-    "batch too large": (
-        "train",
-        put("train.batch_size", 1000),
-        "expected a batch (1000) or more",
-    ),
+    "batch too large": ("train", put("train.batch_size", 1000), "train.batch_size is 1000"),
     "no validation": ("train", put("train.validation_split", 0), "validation_split: found 0"),
     "all validation": ("train", put("train.validation_split", 1), "validation_split: found 1"),
-    "tiny validation": (
-        "train",
-        put("train.validation_split", 0.9999),
-        "0.9999 leaves 0 of 300 images",
-    ),
+    "tiny validation": ("train", put("train.validation_split", 0.9999), "0.9999 parts 300 images"),
     "RMSprop": ("train", put("train.optimizer", "rmsprop"), "train.optimizer: found 'rmsprop'"),
     "unknown optimizer": ("train", put("train.optimizer", "magic"), "train.optimizer: found 'mag"),
     "unknown schedule": ("train", put("train.schedule", "cosine"), "train.schedule: found 'cos"),
@@ -364,11 +356,7 @@ def test_the_code_in_a_model_would_run_if_it_were_let(prepared: Path) -> None:
     ("change", "stage", "expected"),
     [
         (put("prepare.dataset", "../raw"), "prepare", "prepare.dataset: found '../raw'"),
-        (
-            put("train.batch_size", 1000),
-            "train",
-            "leaves 270 of 300 images to train on; expected a batch (1000) or more",
-        ),
+        (put("train.batch_size", 1000), "train", "train.batch_size is 1000; expected at most 270"),
         (put("visualize.dpi", 0), "visualize", "visualize.dpi: found 0"),
     ],
 )

@@ -14,9 +14,10 @@ def product(rows: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
     """Return float32 `rows` (n, inputs) times `kernel` (inputs, outputs), and its gradient.
 
     oneDNN divides the rows of a matrix product among threads only if the matrices are larger than
-    the CPU's L2 cache, and how many rows a thread gets decides how some sums are rounded. It does
-    not ask for that size in a convolution. The gradient of `kernel` is the transpose of a product
-    that is divided by inputs, in multiples of 16, which leave the sums as they are.
+    the CPU's L2 cache, and how many rows a thread gets decides how some sums are rounded. With a
+    convolution of one pixel, the cache makes no difference. Nor does it where each thread gets
+    some of the inputs: hence the gradient of `kernel` is the transpose of such a product.
+    Source: adjust_thread_count in oneDNN's gemm_driver.cpp.
     """
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -18,13 +18,17 @@ Batches = Iterator[tuple[np.ndarray, np.ndarray]]
 def split(n: int, train: TrainParams) -> tuple[np.ndarray, np.ndarray]:
     """Return which of `n` rows to train on and which, from the end, to validate on, as Keras does.
 
-    Raises InputError if a part would be empty, or the one to train on smaller than a batch.
+    Raises InputError if either part would be empty, or a batch larger than the training part.
     """
     first = first_held_out(n, train.validation_split)
-    if not train.batch_size <= first < n:
+    if not 0 < first < n:
         raise InputError(
-            f"params.yaml: train.validation_split {train.validation_split} leaves {first} of {n} "
-            f"images to train on; expected a batch ({train.batch_size}) or more, and fewer than all"
+            f"params.yaml: train.validation_split {train.validation_split} parts {n} images into "
+            f"{first} and {n - first}; expected some in both"
+        )
+    if (size := train.batch_size) > first:
+        raise InputError(
+            f"params.yaml: train.batch_size is {size}; expected at most {first} images"
         )
     return np.arange(first), np.arange(first, n)
 
