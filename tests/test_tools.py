@@ -153,9 +153,10 @@ def test_an_audit_without_a_network_does_not_pass_for_one(reproduced: Project) -
     [
         ("", 0, 0),
         ("Name  Version  ID\nkeras  3.0.0  CVE-1", 1, 1),
-        ("", 1, 2),  # pip-audit is strict: it fails where it would skip a package
+        ("Name  Skip Reason\nkeras  not found", 0, 2),
+        ("", 1, 2),
     ],
-    ids=["clean", "vulnerable", "failed"],
+    ids=["clean", "vulnerable", "skipped", "failed"],
 )
 def test_an_audit_tells_found_from_not_looked_up(
     printed: str, exit_code: int, expected: int, tmp_path: Path
