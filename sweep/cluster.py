@@ -52,8 +52,9 @@ def check_nodes(ray: Any, source: Source, cpus: int, gpus: float) -> None:
     problems = []
     for (id_, address), task in probes.items():
         problem = failure(ray, task)
-        if storage.exists(id_):
-            storage.delete(id_)
+        written = storage.fs.join(storage.path, f"probe-{id_}")
+        if storage.fs.exists(written):
+            storage.fs.remove(written)
         elif not problem:
             problem = f"what it writes to {storage.path} is not seen here"
         if problem:

@@ -73,11 +73,16 @@ def cloned(source: Source) -> Iterator[str]:
 
 
 def probe(source: Source, id_: str) -> None:
-    """Clone, and write to both remotes, an empty object `id_` to DVC's; raise what prevents it."""
+    """Clone, and write to both remotes; raise what prevents it.
+
+    Leaves an empty object `probe-ID` in the DVC remote, for the head to see and to remove.
+    """
     with cloned(source) as root, Repo(root) as repo:
         call("python", "-c", "import stages.train", cwd=root)  # demands the locked packages
         call("git", "push", "--dry-run", "origin", "HEAD:refs/exps/probe", cwd=root)
-        repo.cloud.get_remote_odb().add_bytes(id_, b"")
+        storage = repo.cloud.get_remote_odb()
+        storage.fs.makedirs(storage.path)
+        storage.fs.pipe_file(storage.fs.join(storage.path, f"probe-{id_}"), b"")
 
 
 def publish(source: Source, trial: Trial) -> None:

@@ -30,7 +30,8 @@ def fetch_metrics(commit: str, trials: Iterable[Trial]) -> dict[Trial, Metrics]:
 def over_seeds(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """Return one row per combination of the columns `by`, whose runs differ in their seeds.
 
-    Further columns: `n`, and mean, std (of a sample) and worst of accuracy, as in `test worst`.
+    Of their validation and test accuracy it has the mean, the standard deviation (of a sample) and
+    the worst, as `validation mean`, ..., `test worst`; `n` counts them.
     """
     columns = {
         f"{part} {name}": (f"{part}.accuracy", function)
