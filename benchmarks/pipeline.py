@@ -58,7 +58,10 @@ def tabulate_costs(rows: Iterable[Row]) -> str:
 
 
 def measure_growth(module: str, sizes: Iterable[int]) -> str:
-    """Return what a stage needs as `sizes` grows its data: the seconds of its epoch, or of all."""
+    """Return the seconds and the memory that a stage needs for each of `sizes` of its data.
+
+    `sizes` yields a number of images when the data are that large. Train is timed by its epoch.
+    """
     rows = []
     for images in sizes:
         run = measure_run(f"python -m {module}")

@@ -17,7 +17,7 @@ MakeOnce = Callable[[str, Callable[[Path], object]], Project]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the slow tests first: none is left for one process while the other has nothing to do."""
+    """Run the slow tests first, so that at the end no process waits for another's slow one."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
