@@ -84,7 +84,7 @@ lock: .venv/dev  ## lock the newest versions of all packages, with hashes
 .venv/dev: requirements/dev.txt
 	$(INSTALL) $< && touch $@ .venv/pipeline
 
-# Its last part: an environment without pip was not completed.
+# pip is installed last: without it, the environment is incomplete.
 .venv/bin/pip:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11, 3.12 or 3.13 is needed, the versions that TensorFlow has builds for; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" % v)'
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; \

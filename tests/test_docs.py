@@ -14,7 +14,7 @@ FILE = r"[\w.][\w./-]*(?:/\*?|/[\w.-]+|\.(?:csv|html|json|keras|lock|md|npy|png|
 # What commands make, and what readers are told to make.
 MADE = [
     *(".checkpoints", ".dvc/config.local", ".dvc/tmp/rwlock", ".venv/bin/activate"),
-    *(".venv/pipeline", "data/raw/.gitignore", "dvc_plots/index.html"),
+    *(".venv/pipeline", ".venv/dev", "data/raw/.gitignore", "dvc_plots/index.html"),
     *("data/raw/shapes.dvc", "data/raw/shapes/circle/0.jpg"),
 ]
 
