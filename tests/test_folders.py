@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, ImageDraw, ImageOps
 
 from stages.common import errors, paths
 from stages.prepare import __main__ as prepare
-from stages.prepare import folders, idx
+from stages.prepare import dataset, folders, idx
 from stages.prepare.schema import PrepareParams
 from tests.builders import DEFAULTS, MNIST, as_nobody, one_line, write_idx, write_params
 from tests.project import Project
@@ -71,7 +71,7 @@ def test_pictures_give_the_bytes_of_idx_files_in_the_order_of_their_hashes(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folders, "BLOCK", 70)
-    monkeypatch.setattr(idx, "ROWS", 50)
+    monkeypatch.setattr(dataset, "PART", 50)
     for part, prefix, n in ("train", "train", 120), ("test", "t10k", 70):
         images = idx.read(MNIST / f"{prefix}-images-idx3-ubyte.gz", 3)[:n]
         labels = idx.read(MNIST / f"{prefix}-labels-idx1-ubyte.gz", 1)[:n]

@@ -11,6 +11,8 @@ from stages.common.files import load_names
 from stages.prepare import idx
 from stages.prepare.schema import PrepareParams
 
+PART = 1000  # images that are scaled at a time: with 28x28 pixels, 3 MB
+
 
 class Split(NamedTuple):
     """The labels (n,) of images, and parts, uint8 (k, height, width, channels), of these images."""
@@ -30,21 +32,20 @@ def read_split(folder: Path, prefix: str) -> tuple[Split, tuple[int, int, int]]:
     """Open the two IDX files of `train` or `t10k`; raise InputError unless they go together."""
     images_path = idx.find(folder, f"{prefix}-images-idx3-ubyte")
     labels_path = idx.find(folder, f"{prefix}-labels-idx1-ubyte")
-    n, height, width = shape = idx.read_shape(images_path, ndim=3)
-    if 0 in shape:
-        raise InputError(f"{images_path}: no images, shape {shape}; expected at least one")
-    (labels,) = idx.read_shape(labels_path, ndim=1)
-    if labels != n:
-        raise InputError(f"{labels_path}: {labels} labels for the {n} images")
-    parts = (part[..., np.newaxis] for part in idx.read_parts(images_path, ndim=3))
-    return Split(idx.read(labels_path, ndim=1), parts), (height, width, 1)
+    images, labels = idx.read(images_path, ndim=3), idx.read(labels_path, ndim=1)
+    if not images.size:
+        raise InputError(f"{images_path}: no images, shape {images.shape}; expected at least one")
+    n, height, width = images.shape
+    if len(labels) != n:
+        raise InputError(f"{labels_path}: {len(labels)} labels for the {n} images")
+    parts = np.array_split(images[..., np.newaxis], n // PART + 1)
+    return Split(labels, iter(parts)), (height, width, 1)
 
 
 def read(folder: Path, settings: PrepareParams) -> DataSet:
-    """Open the data set in `folder`, whose classes are called as its classes.txt says, or 0, 1, ...
+    """Open the data set in `folder`, its classes named by its classes.txt, or else 0, 1, ...
 
-    Raises InputError, naming the file, if anything is missing, damaged or contradictory; for the
-    images that is when their parts are read.
+    Raises InputError, naming the file, if anything is missing, damaged or contradictory.
     """
     (train, size), (test, other) = read_split(folder, "train"), read_split(folder, "t10k")
     if size != other:
