@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 import traceback
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ POINTS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "before a checkpoint is renamed": (Path, "replace", lambda real: at_call(2, real)),
     "between epochs": (seeding, "seed_dropout", lambda real: at_call(2, real)),
     "before the model is saved": (archive, "save", lambda _: kill),
-    "while the model is saved": (archive, "normalise", lambda _: kill),
+    "while the model is saved": (zipfile.ZipFile, "writestr", lambda _: kill),
     "before the history is written": (train, "write_table", lambda _: kill),
     "before the summary is written": (train, "write_text", lambda _: kill),
 }

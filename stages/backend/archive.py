@@ -1,6 +1,5 @@
 """A model as a `.keras` file: the same bytes for the same model, and no code run on loading."""
 
-import io
 import re
 import tempfile
 import zipfile
@@ -8,37 +7,28 @@ from pathlib import Path
 
 from stages.backend.runtime import keras
 from stages.common.errors import InputError
-from stages.common.files import write_bytes
+from stages.common.files import replacing
 
 
 def save(model: keras.Model, path: Path) -> None:
-    """Write `model` as a `.keras` file that any Keras 3 opens, the same bytes each time.
+    """Write `model` as a `.keras` file, for this version of Keras or a later one.
 
-    Whoever loads it computes in float32, on every CPU alike, whatever `model` was trained in, and
-    can train all its layers further.
+    The same model gives the same bytes. It is changed so that whoever loads the file computes in
+    float32, whatever `model` was trained in, and can train all its layers further.
     """
     for layer in model.layers:
         layer.trainable = True
         layer.dtype_policy = keras.DTypePolicy("float32")
     with tempfile.TemporaryDirectory() as folder:
-        written = Path(folder, "model.keras")
-        model.save(written)
-        write_bytes(path, normalise(written.read_bytes()))
-
-
-def normalise(archive: bytes) -> bytes:
-    """Rewrite a `.keras` archive without its times, its members in the order of their names."""
-    source = zipfile.ZipFile(io.BytesIO(archive))
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w") as rewritten:
-        for name in sorted(source.namelist()):
-            content = source.read(name)
-            if name == "metadata.json":
-                content = re.sub(rb"\d{4}-\d\d-\d\d@[\d:]+", b"1980-01-01@00:00:00", content)
-            member = zipfile.ZipInfo(name)  # of 1980, the format's first year
-            member.create_system = 3  # Unix, on any system
-            rewritten.writestr(member, content)
-    return target.getvalue()
+        model.save(folder, zipped=False)
+        with replacing(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+            for file in sorted(Path(folder).glob("*.*")):  # but not the empty folder assets
+                content = file.read_bytes()
+                if file.name == "metadata.json":  # when it was saved
+                    content = re.sub(rb"\d{4}-\d\d-\d\d@[\d:]+", b"1980-01-01@00:00:00", content)
+                member = zipfile.ZipInfo(file.name)  # of 1980, the format's first year
+                member.create_system = 3  # Unix, on any system
+                archive.writestr(member, content)
 
 
 def load(path: Path) -> keras.Model:
