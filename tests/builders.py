@@ -111,7 +111,7 @@ def write_results(folder: Path, names: list[str], table: pd.DataFrame) -> Path:
     """Write in `folder` what visualize reads, without a training; return the page's path."""
     from stages.evaluate import scores
 
-    for path in paths.CLASSES, paths.SUMMARY, paths.HISTORY_FIGURE:
+    for path in paths.CLASSES, paths.SUMMARY, paths.METRICS:
         (folder / path).parent.mkdir(parents=True)
     write_params(folder)
     random = np.random.default_rng(0)

@@ -17,13 +17,10 @@ from stages.visualize import figures
 from stages.visualize import page as report
 from tests.builders import draw, predictions, write_results
 
-FIGURES = (
-    paths.HISTORY_FIGURE,
-    paths.CONFUSION_MATRIX_FIGURE,
-    paths.MISTAKES_FIGURE,
-    paths.CALIBRATION_FIGURE,
-    paths.KERNELS_FIGURE,
-)
+FIGURES = [
+    paths.FIGURES / f"{name}.png"
+    for name in ("history", "confusion_matrix", "mistakes", "calibration", "kernels")
+]
 
 
 def alts(page: str) -> list[str]:

@@ -30,13 +30,13 @@ def main() -> None:
     labels = figures.label(names)
     figures.use_style()
     drawn = {
-        paths.HISTORY_FIGURE: figures.draw_history(history),
-        paths.CONFUSION_MATRIX_FIGURE: figures.draw_confusions(predictions, labels),
-        paths.MISTAKES_FIGURE: figures.draw_mistakes(images[shown["index"]], shown, labels),
-        paths.CALIBRATION_FIGURE: figures.draw_calibration(bins, test["ece"]),
-        paths.KERNELS_FIGURE: figures.draw_kernels(kernels),
+        "history": figures.draw_history(history),
+        "confusion_matrix": figures.draw_confusions(predictions, labels),
+        "mistakes": figures.draw_mistakes(images[shown["index"]], shown, labels),
+        "calibration": figures.draw_calibration(bins, test["ece"]),
+        "kernels": figures.draw_kernels(kernels),
     }
-    pngs = {path: figures.encode(figure, settings.dpi) for path, figure in drawn.items()}
+    pngs = {name: figures.encode(figure, settings.dpi) for name, figure in drawn.items()}
     document = page.render(
         parameters=params.load_all(),
         metrics=metrics,
@@ -51,11 +51,11 @@ def main() -> None:
         bins=bins,
         kernels=kernels.shape[-1],
         summary=paths.SUMMARY.read_text(encoding="utf-8").rstrip(),
-        figures={path.stem: page.embed(png, settings.dpi) for path, png in pngs.items()},
+        figures={name: page.embed(png, settings.dpi) for name, png in pngs.items()},
     )
 
-    for path, png in pngs.items():
-        write_bytes(path, png)
+    for name, png in pngs.items():
+        write_bytes(paths.FIGURES / f"{name}.png", png)
     write_text(paths.PAGE, document)
 
 
