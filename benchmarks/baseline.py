@@ -1,4 +1,4 @@
-"""What the pipeline is measured against: the tutorial's whole work in one process, with `fit`."""
+"""What the pipeline is measured against: a typical tutorial's work in one process, with `fit`."""
 
 from pathlib import Path
 

@@ -73,7 +73,7 @@ def cloned(source: Source) -> Iterator[str]:
 
 
 def probe(source: Source, id_: str) -> None:
-    """Clone, and write to both remotes; raise what prevents it.
+    """Clone, try a push, and write to the DVC remote; raise what prevents it.
 
     Leaves an empty object `probe-ID` in the DVC remote, for the head to see and to remove.
     """

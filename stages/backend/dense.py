@@ -14,9 +14,9 @@ def product(rows: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
     """Return float32 `rows` (n, inputs) times `kernel` (inputs, outputs), and its gradient.
 
     oneDNN divides the rows of a matrix product among threads only if the matrices are larger than
-    the CPU's L2 cache, and how many rows a thread gets decides how some sums are rounded. With a
-    convolution of one pixel, the cache makes no difference. Nor does it where each thread gets
-    some of the inputs: hence the gradient of `kernel` is the transpose of such a product.
+    the CPU's L2 cache, and how many rows a thread gets decides how some sums are rounded. A
+    convolution of one pixel doesn't depend on the cache. Nor does a product of whose inputs each
+    thread gets some, as in the gradients: that of `kernel` is therefore computed transposed.
     Source: adjust_thread_count in oneDNN's gemm_driver.cpp.
     """
 

@@ -39,8 +39,8 @@ def pin(threads: int, precision: str = "float32", use_gpus: bool = False) -> Non
     """Make results depend on nothing but the inputs; call it before any other TensorFlow code.
 
     Sums are split among threads, so the last bits of the weights depend on the number of
-    `threads`. oneDNN chooses its kernels by the CPU: for float32 it is limited to AVX2 and to
-    those that do not depend on caches, which gives the same bytes on every CPU that has AVX2.
+    `threads`. oneDNN chooses its kernels by the CPU: for float32 it is limited to AVX2, and dense
+    layers avoid kernels that depend on caches, which gives the same bytes on every CPU with AVX2.
     Other `precision`s, dtype policies of Keras, have no such kernels and are not limited.
     """
     if precision == "float32":
@@ -68,7 +68,7 @@ def describe() -> str:
     if gpus := tf.config.list_logical_devices("GPU"):
         return f"Computing on GPUs ({len(gpus)}): the bytes will differ from those of a CPU"
     where = f"Computing on the CPU, {cpu.model_name()}"
-    if shutil.which("nvidia-smi"):
+    if shutil.which("nvidia-smi") and not tf.config.list_physical_devices("GPU"):
         where += ", no GPU (to use one: pip install --require-hashes -r requirements/gpu.txt)"
     if not cpu.has_avx2():
         return f"{where}: it has no AVX2, so the bytes will differ from those of other CPUs"

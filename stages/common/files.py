@@ -47,7 +47,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 def write_parts(path: Path, parts: Iterable[np.ndarray], shape: tuple[int, ...]) -> None:
-    """Write float32 `parts`, some rows each, as one array of `shape` that is never in memory."""
+    """Write float32 `parts`, some rows each, as an array of `shape`, never whole in memory."""
     # Not numpy's open_memmap: on a full disk, writing to mapped memory kills the process.
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
     with replacing(path) as partial, partial.open("wb") as stream:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from stages.backend.runtime import keras
 
-BINS = 15  # as many as the papers that compare calibration errors have
+BINS = 15  # the usual number in papers on calibration
 
 
 def score_classes(predictions: pd.DataFrame, classes: int) -> pd.DataFrame:

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def visible(folder: Path) -> list[Path]:
-    """Return what lies in `folder`, in the order of names, but for hidden files."""
+    """Return what is in `folder`, sorted by name, without hidden files."""
     paths = sorted(folder.iterdir())
     return [p for p in paths if not p.name.startswith(".") and p.name.lower() not in LITTER]
 
@@ -45,8 +45,8 @@ def find(root: Path) -> dict[str, str]:
     """Return the paths of all pictures in the folders of classes below `root`, and their classes.
 
     They are in the order of the SHA-256 of `class/name`: that mixes the classes, is the same on
-    every file system, and stays the same for the others when a picture is added. Raises InputError
-    for a class without pictures, or a name that can't be used.
+    every file system, and doesn't change when a picture is added. Raises InputError for a class
+    without pictures, or a name that can't be used.
     """
     composed = partial(unicodedata.normalize, "NFC")  # macOS may write ü as u and two dots
     found = {}
@@ -75,7 +75,7 @@ def on_all_cores(
     if len(paths) <= CHUNK:  # starting processes would cost more than it saves
         yield list(map(work, paths))
         return
-    # Processes, because Pillow holds Python's lock while it decodes; Ctrl-C is for their parent.
+    # Processes: of a small picture, Python has more to do than Pillow. Ctrl-C is for their parent.
     pool = ProcessPoolExecutor(initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
     bar = tqdm(total=len(paths), desc=description, unit="picture", leave=False, disable=None)
     with pool, bar:
@@ -108,7 +108,7 @@ def divide(folder: Path, test_split: float) -> tuple[dict[str, str], dict[str, s
     """Return the pictures to train on and those to test on, with their classes.
 
     Without folders train/ and test/, the last part is held out to test on. Raises InputError if
-    there is only one class, or no picture of one; held out, a small class may have none.
+    there is only one class, or if a part lacks one, which only a held-out part may.
     """
     if [path.name for path in subfolders(folder)] == ["test", "train"]:
         train, test = find(folder / "train"), find(folder / "test")
@@ -145,8 +145,8 @@ def warn_of_copies(train: Iterable[str], test: Iterable[str], digests: Iterable[
 def read(folder: Path, settings: PrepareParams) -> DataSet:
     """Open the data set in `folder`, whose pictures become RGB if one has colours, else grey.
 
-    Raises InputError, naming the file, if anything is missing, damaged or contradictory; for the
-    pixels that is when parts are read.
+    Raises InputError, naming the file, if anything is missing, damaged or contradictory; of what is
+    wrong with its pixels, only when they are read.
     """
     train, test = divide(folder, settings.test_split)
     blocks = on_all_cores(inspect, [*train, *test], "Looking at files")

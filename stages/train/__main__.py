@@ -19,7 +19,7 @@ from stages.train.fitting import COLUMNS, calibrate, compile_model, fit_epoch, f
 from stages.train.model import build, summarise
 from stages.train.schema import ModelParams, TrainParams
 
-# What dvc.yaml declares: a checkpoint is good for the same inputs as the stage's outputs are.
+# What dvc.yaml declares: a checkpoint is valid as long as these are unchanged.
 CODE = [Path("stages", folder) for folder in ("train", "backend", "common")]
 INPUTS = [REQUIREMENTS, X_TRAIN, Y_TRAIN, *CODE]
 
@@ -72,7 +72,7 @@ def main() -> None:
         if train.label_smoothing:
             history[-1]["val_loss"] = calibrate(model, validating, labels[held_out])
         write_table(HISTORY, pd.DataFrame(history))
-        model.compile("sgd", model.loss, ["accuracy"])  # which has no state: it stays behind
+        model.compile("sgd", model.loss, ["accuracy"])  # saved without the optimizer's state
         archive.save(model, MODEL)
         write_text(SUMMARY, summary)
 

@@ -1,4 +1,4 @@
-"""Random translations of the training images, so that no epoch sees the same ones again."""
+"""Random translations of the training images, drawn anew in each epoch."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view

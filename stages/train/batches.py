@@ -50,7 +50,7 @@ def make_targets(classes: int, smoothing: float) -> tuple[np.ndarray, np.ndarray
     """Return the target of each class, to train with and to validate with.
 
     Targets are the classes' numbers, (classes,); with `smoothing`, one-hot rows, float32
-    (classes, classes), of which all classes share a part in training.
+    (classes, classes), of which that part is spread over all classes in training.
     """
     if not smoothing:
         return np.arange(classes), np.arange(classes)

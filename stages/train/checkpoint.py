@@ -1,4 +1,4 @@
-"""Checkpoints, named after all that a training depends on, so that no other one resumes there."""
+"""Checkpoints, named after all that a training depends on: no other training resumes from one."""
 
 import fcntl
 import hashlib
@@ -34,7 +34,7 @@ def path_for(settings: object, inputs: Iterable[Path]) -> Path:
 
 
 def lock(stream: IO[str], checkpoint: Path, flags: int = 0) -> None:
-    """Lock `checkpoint` until `stream` is closed: a byte of its own, far beyond the file's end."""
+    """Lock the byte of the lock file that stands for `checkpoint`, until `stream` is closed."""
     fcntl.lockf(stream, fcntl.LOCK_EX | flags, 1, int(checkpoint.stem[:15], 16))
 
 
@@ -42,7 +42,7 @@ def lock(stream: IO[str], checkpoint: Path, flags: int = 0) -> None:
 def exclusive(checkpoint: Path) -> Iterator[None]:
     """Let one process at a time train towards `checkpoint`, which is deleted on success.
 
-    `dvc repro`, killed alone, leaves its training running: the next one waits for it here.
+    If `dvc repro` alone is killed, its training goes on: the next one waits for it here.
     """
     CHECKPOINTS.mkdir(exist_ok=True)
     with (CHECKPOINTS / "lock").open("w") as stream:
@@ -66,7 +66,7 @@ def variables(model: keras.Model) -> list[keras.Variable]:
 
 
 def save(path: Path, model: keras.Model, history: list[Any]) -> None:
-    """Write the state after the epochs of `history`, behind its SHA-256."""
+    """Write the state after the epochs of `history`, after its SHA-256."""
     arrays = {str(i): variable.numpy() for i, variable in enumerate(variables(model))}
     buffer = io.BytesIO()
     np.savez(buffer, history=json.dumps(history), **arrays)

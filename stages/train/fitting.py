@@ -7,7 +7,7 @@ import numpy as np
 
 from stages.backend.runtime import keras, tf
 from stages.common.errors import InputError
-from stages.train import muon
+from stages.train.muon import Muon
 from stages.train.schema import TrainParams
 
 WARM_UP = 0.2  # of the steps of a one_cycle schedule
@@ -31,7 +31,17 @@ def compile_model(model: keras.Model, train: TrainParams, steps: int) -> None:
         case "adam":
             optimizer = keras.optimizers.Adam(rate, train.beta_1, train.beta_2)
         case "muon":
-            optimizer = muon.make(model, rate, train)
+            names = [layer.name for layer in model.layers if layer.weights]
+            optimizer = Muon(
+                rate,
+                momentum=train.momentum,
+                adam_beta_1=train.beta_1,
+                adam_beta_2=train.beta_2,
+                exclude_layers=[names[0], names[-1]],
+                rms_rate=None,  # Muon scales its updates itself
+                weight_decay=None,
+                adam_weight_decay=None,
+            )
         case "sgd":
             optimizer = keras.optimizers.SGD(rate)
     one_hot = train.label_smoothing > 0
@@ -54,7 +64,7 @@ def freeze(model: keras.Model) -> None:
 
 
 def calibrate(model: keras.Model, images: tf.data.Dataset, labels: np.ndarray) -> float:
-    """Give `model` honest confidences, and return its cross-entropy on `images`, held-out ones.
+    """Calibrate `model` on held-out `images`, and return its cross-entropy there.
 
     Its logits are divided by the temperature that minimises this loss, to 0.01; predictions stay as
     they are. From Guo et al., On calibration of modern neural networks, arXiv 1706.04599.

@@ -80,7 +80,7 @@ def draw_confusions(predictions: pd.DataFrame, labels: Sequence[str]) -> Figure:
     axis.set(title="Confusion matrix", xlabel="Predicted", ylabel="Actual")
     axis.tick_params("x", rotation=90 if max(map(len, labels)) > 3 else 0)
     axis.tick_params("y", rotation=0)
-    axis.tick_params(labelsize=min(11, 55 * side / n))  # points: of 120 names, each has its line
+    axis.tick_params(labelsize=min(11, 55 * side / n))  # points: 120 names still fit
     return figure
 
 
