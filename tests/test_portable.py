@@ -23,6 +23,7 @@ DEMANDING = {
     "prepare.dataset": "shapes",  # JPEG files in colour, of 32 by 32 pixels
     "prepare.image_size": [28, 28],
     "train.optimizer": "muon",
+    "train.weight_decay": 0.1,
     "train.schedule": "one_cycle",
     "train.label_smoothing": 0.1,
     "train.augmentation.translation": 0.07,

@@ -238,14 +238,17 @@ def test_adam_gets_its_betas() -> None:
     assert (network.optimizer.beta_1, network.optimizer.beta_2) == (0.6, 0.8)
 
 
-def test_muon_gets_its_momentum_and_decays_no_weight() -> None:
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_muon_gets_its_momentum_and_lets_its_own_kernels_decay(decay: float) -> None:
     network = model.build(model_params(), SHAPE, 10)
-    fitting.compile_model(network, train_params(optimizer="muon", momentum=0.6), steps=1)
+    settings = {"optimizer": "muon", "momentum": 0.6, "weight_decay": decay, "learning_rate": 0.01}
+    fitting.compile_model(network, train_params(**settings), steps=1)
     assert network.optimizer.momentum == 0.6
     before = network.get_weights()
     network.optimizer.apply([tf.zeros_like(weight) for weight in network.trainable_variables])
-    for ours, theirs in zip(network.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    for i, (after, weight) in enumerate(zip(network.get_weights(), before, strict=True)):
+        left = 1 - 0.01 * decay if i in (2, 4) else 1
+        np.testing.assert_allclose(after, weight * left, rtol=1e-6)
 
 
 def test_muon_moves_hidden_kernels_by_orthogonal_matrices_and_adam_the_rest() -> None:

@@ -39,7 +39,7 @@ def compile_model(model: keras.Model, train: TrainParams, steps: int) -> None:
                 adam_beta_2=train.beta_2,
                 exclude_layers=[names[0], names[-1]],
                 rms_rate=None,  # Muon scales its updates itself
-                weight_decay=None,
+                weight_decay=train.weight_decay,
                 adam_weight_decay=None,
             )
         case "sgd":

@@ -31,6 +31,7 @@ class TrainParams(Section):
     beta_1: Fraction
     beta_2: Fraction
     momentum: Fraction
+    weight_decay: Fraction
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["constant", "one_cycle"]
     precision: Literal["float32", "mixed_bfloat16"]
