@@ -40,9 +40,6 @@ def test_two_devices_train_and_resume_to_the_same_bytes(reproduced: Project) -> 
 def test_two_devices_learn_what_one_learns_and_get_equal_shares(reproduced: Project) -> None:
     """Without dropout, which each device draws for its own share, only rounding differs."""
     reproduced.set("model.dropout", 0.0)
-    reproduced.set("train.optimizer", "muon")
-    reproduced.set("train.weight_decay", 0.1)
-    reproduced.set("train.learning_rate", 0.01)
     trainings(reproduced, "whole", devices=2)
     two = history(reproduced)
     trainings(reproduced, "whole")
