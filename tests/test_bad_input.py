@@ -115,9 +115,9 @@ RAW: dict[str, tuple[Change, str]] = {
     "half a header": (edit(IMAGES, lambda c: c[:10]), "starts with 000008030000012c0000; expected"),
     "promises more": (
         lambda: (promise(301), labels(LABELS, lambda y: np.append(y, 0))()),
-        "promises 235,984 bytes (301, 28, 28); found 235,200",
+        "promises 235,984 bytes (301, 28, 28); found fewer",
     ),
-    "promises less": (lambda: (promise(299), labels(LABELS, lambda y: y[:-1])()), "found 235,200"),
+    "promises less": (lambda: (promise(299), labels(LABELS, lambda y: y[:-1])()), "found more"),
     "promises terabytes": (
         edit(IMAGES, lambda c: header(2**32 - 1, 1000, 1000) + c[16:]),
         "promises 4,294,967,295,000,000 bytes",
@@ -125,6 +125,11 @@ RAW: dict[str, tuple[Change, str]] = {
     "promises terabytes, gzipped": (
         gz(IMAGES, lambda _: gzip.compress(header(2**32 - 1, 1000, 1000))),
         "promises 4,294,967,295,000,000 bytes",
+    ),
+    # Its end is cut off, which is noticed by whoever unpacks it all.
+    "unpacks to much more": (
+        gz(IMAGES, lambda _: gzip.compress(header(300, 28, 28) + bytes(10_000_000))[:-8]),
+        "promises 235,200 bytes (300, 28, 28); found more",
     ),
     "fewer labels": (labels(LABELS, lambda y: y[:-1]), f"{LABELS}: 299 labels for the 300 images"),
     "other size": (

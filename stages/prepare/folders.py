@@ -108,7 +108,7 @@ def divide(folder: Path, test_split: float) -> tuple[dict[str, str], dict[str, s
     """Return the pictures to train on and those to test on, with their classes.
 
     Without folders train/ and test/, the last part is held out to test on. Raises InputError if
-    there is only one class, or if a part lacks one, which only a held-out part may.
+    there is only one class, or if a part lacks one; only a held-out part may.
     """
     if [path.name for path in subfolders(folder)] == ["test", "train"]:
         train, test = find(folder / "train"), find(folder / "test")
@@ -145,8 +145,8 @@ def warn_of_copies(train: Iterable[str], test: Iterable[str], digests: Iterable[
 def read(folder: Path, settings: PrepareParams) -> DataSet:
     """Open the data set in `folder`, whose pictures become RGB if one has colours, else grey.
 
-    Raises InputError, naming the file, if anything is missing, damaged or contradictory; of what is
-    wrong with its pixels, only when they are read.
+    Raises InputError, naming the file, if anything is missing, damaged or contradictory. Pixels are
+    checked only when they are read.
     """
     train, test = divide(folder, settings.test_split)
     blocks = on_all_cores(inspect, [*train, *test], "Looking at files")

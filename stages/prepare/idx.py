@@ -2,8 +2,6 @@
 
 import gzip
 import math
-import os
-import shutil
 import struct
 import tempfile
 import zlib
@@ -26,26 +24,29 @@ def find(folder: Path, name: str) -> Path:
 def read(path: Path, ndim: int) -> np.ndarray:
     """Return the uint8 array in an IDX file: unpacked on disk, and mapped into memory from there.
 
-    Raises InputError if the file is anything but what its header promises.
+    Raises InputError if the file is anything but what its header promises; no more than that is
+    unpacked.
     """
     magic = bytes([0, 0, 0x08, ndim])  # 0x08 stands for unsigned bytes
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rb") as stream, tempfile.TemporaryFile() as unpacked:
         try:
-            shutil.copyfileobj(stream, unpacked)
+            header = stream.read(4 + 4 * ndim)
+            if header[:4] != magic or len(header) < 4 + 4 * ndim:
+                raise InputError(
+                    f"{path}: starts with {header.hex() or 'nothing'}; expected {magic.hex()} "
+                    f"(unsigned bytes) and {ndim} dimensions of 4 bytes each"
+                )
+            shape = struct.unpack_from(f">{ndim}I", header, offset=4)
+            promised = math.prod(shape)
+            unpacked.write(header)
+            while unpacked.tell() <= len(header) + promised and (content := stream.read(2**20)):
+                unpacked.write(content)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise InputError(f"{path}: damaged gzip file ({error}); expected a whole one") from None
-        unpacked.seek(0)
-        header = unpacked.read(4 + 4 * ndim)
-        if header[:4] != magic or len(header) < 4 + 4 * ndim:
+        if (found := unpacked.tell() - len(header)) != promised:
             raise InputError(
-                f"{path}: starts with {header.hex() or 'nothing'}; expected {magic.hex()} "
-                f"(unsigned bytes) and {ndim} dimensions of 4 bytes each"
-            )
-        shape = struct.unpack_from(f">{ndim}I", header, offset=4)
-        promised, found = math.prod(shape), unpacked.seek(0, os.SEEK_END) - len(header)
-        if found != promised:
-            raise InputError(
-                f"{path}: the header promises {promised:,} bytes {shape}; found {found:,}"
+                f"{path}: the header promises {promised:,} bytes {shape}; found "
+                f"{'fewer' if found < promised else 'more'}"
             )
         return np.memmap(unpacked, np.uint8, "r", len(header), shape)
