@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -45,6 +46,13 @@ def model_params(**changes: object) -> ModelParams:
 
 def train_params(**changes: object) -> TrainParams:
     return TrainParams.model_validate(DEFAULTS["train"] | SMALL | changes)
+
+
+def recipe(name: str) -> dict[str, object]:
+    """Return the parameters that a recipe changes, which are options of `dvc exp run`."""
+    options = shlex.split((ROOT / "recipes" / name).read_text())
+    pairs = (option.partition("=") for option in options if option != "-S")
+    return {key: YAML(typ="safe").load(value) for key, _, value in pairs}
 
 
 def write_params(folder: Path) -> None:
