@@ -48,11 +48,11 @@ def main(arguments: Sequence[str]) -> int:
     import numpy as np
 
     from predict import picture
-    from stages.backend import archive, runtime
+    from stages.backend import archive, determinism
     from stages.common.files import load_names
 
     names = load_names(CLASSES)
-    runtime.pin(threads=1)
+    determinism.pin(threads=1)
     model = archive.load(MODEL)
     settings = json.loads(PICTURES.read_text(encoding="utf-8"))
     shape = tuple(settings["shape"])

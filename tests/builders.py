@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import struct
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from PIL import Image, ImageOps
 from ruamel.yaml import YAML
 
 from stages.common import paths
-from stages.common.errors import run_stage
+from stages.common.stage import stage
 from stages.prepare import idx
 from stages.train.schema import ModelParams, TrainParams
 
@@ -56,7 +57,8 @@ def recipe(name: str) -> dict[str, object]:
 
 
 def write_params(folder: Path) -> None:
-    """Write the default parameters, but for those that suit a small data set, as params.yaml."""
+    """Write dvc.yaml, and the default parameters but for those that suit a small data set."""
+    shutil.copy(ROOT / paths.PIPELINE, folder)
     document = YAML().load(ROOT / "tests/defaults.yaml")
     document["train"] |= SMALL
     YAML().dump(document, folder / paths.PARAMS)
@@ -98,6 +100,8 @@ def write_prepared(folder: Path) -> None:
     write_params(folder)
     with contextlib.chdir(folder):
         prepare.main()
+        paths.MODEL.parent.mkdir()
+        paths.PORTABILITY.write_text("shown\n")
         network = model.build(model_params(filters=[2]), SHAPE, classes=10)
         seeding.draw_weights(network, seed=1)
         archive.save(network, paths.MODEL)
@@ -149,14 +153,20 @@ def draw(folder: Path) -> str:
     return (folder / paths.PAGE).read_text(encoding="utf-8")
 
 
-def one_line(stage: str) -> str:
+def run(name: str) -> None:
+    """Run a stage in the current folder, as `python -m` does but in this process."""
+    main = importlib.import_module(f"stages.{name}.__main__").main
+    with stage(name) as check_inputs:
+        main(check_inputs) if name == "train" else main()
+
+
+def one_line(name: str) -> str:
     """Run a stage that must fail, in the current folder; return the one line that it says."""
-    main = importlib.import_module(f"stages.{stage}.__main__").main
     with pytest.raises(SystemExit) as stopped:
-        run_stage(stage, main)
+        run(name)
     message = stopped.value.code
     assert isinstance(message, str), "a text makes Python print it on stderr and exit with 1"
-    assert message.startswith(f"{stage}: ")
+    assert message.startswith(f"{name}: ")
     assert "\n" not in message
     assert len(message) < 500
     return message

@@ -56,11 +56,11 @@ def prepared(prepared_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     Stages are called in it, not started: it takes milliseconds. The tests' process pins its
     threads once, whatever a stage asks for.
     """
-    from stages.backend import runtime
+    from stages.backend import determinism
 
     shutil.copytree(prepared_once, tmp_path / "prepared")
     monkeypatch.chdir(tmp_path / "prepared")
-    monkeypatch.setattr(runtime, "pin", lambda *_, **__: None)
+    monkeypatch.setattr(determinism, "pin", lambda *_, **__: None)
     return tmp_path / "prepared"
 
 

@@ -71,12 +71,12 @@ KINDS: dict[str, Draw] = {
 def count() -> None:
     """Print how many pictures of each kind the model in models/ reads."""
     from predict import picture
-    from stages.backend import archive, runtime
+    from stages.backend import archive, determinism
     from stages.common.paths import MODEL
     from stages.prepare import idx
     from tests.builders import MNIST
 
-    runtime.pin(threads=1)
+    determinism.pin(threads=1)
     model = archive.load(MODEL)
     images = idx.read(MNIST / "t10k-images-idx3-ubyte.gz", 3)
     labels = idx.read(MNIST / "t10k-labels-idx1-ubyte.gz", 1)

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.backend import runtime
-from stages.backend.runtime import keras, tf
+from stages.backend.runtime import keras
 from stages.common import paths
 from stages.evaluate import __main__ as evaluate
 from stages.evaluate import scores
@@ -88,16 +87,3 @@ def test_what_the_stage_writes_is_of_the_test_set_and_of_the_last_epoch(prepared
     assert mistakes["actual"].tolist() == labels[wrong].tolist()
     assert metrics["test"]["errors"] == len(wrong) == 100 - round(100 * metrics["test"]["accuracy"])
     np.testing.assert_allclose(np.load(paths.PROBABILITIES), guesses, rtol=1e-5)
-
-
-def test_gpu_packages_are_recommended_beside_a_driver_unless_they_are_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hint = "pip install --require-hashes -r requirements/gpu.txt"
-    assert hint not in runtime.describe()
-    (tmp_path / "nvidia-smi").touch(mode=0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert hint in runtime.describe()
-    # Evaluate computes on the CPU even where TensorFlow could use a GPU.
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: ["a GPU"])
-    assert hint not in runtime.describe()

@@ -5,6 +5,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from stages.backend import dense
+from stages.backend.layers import leaves
 from stages.backend.runtime import keras
 from stages.common.errors import InputError
 from stages.common.files import replacing
@@ -16,7 +18,7 @@ def save(model: keras.Model, path: Path) -> None:
     The same model gives the same bytes. It is changed so that whoever loads the file computes in
     float32, whatever `model` was trained in, and can train all its layers further.
     """
-    for layer in model.layers:
+    for layer in leaves(model):
         layer.trainable = True
         layer.dtype_policy = keras.DTypePolicy("float32")
     with tempfile.TemporaryDirectory() as folder:
@@ -32,13 +34,18 @@ def save(model: keras.Model, path: Path) -> None:
 
 
 def load(path: Path) -> keras.Model:
-    """Load a `.keras` file; raise InputError if it is missing, damaged, or carries code."""
+    """Load a `.keras` file, to be computed alike on every CPU with AVX2.
+
+    Raises InputError if it is missing, damaged, or carries code.
+    """
     try:
         with zipfile.ZipFile(path) as members:
             # From Python 3.13 on, zipfile checks no CRC of a member in which Keras seeks.
             if damaged := members.testzip():
                 raise zipfile.BadZipFile(f"Bad CRC-32 for file '{damaged}'")
-        return keras.models.load_model(path, safe_mode=True)
+        model = keras.models.load_model(path, safe_mode=True)
+        dense.replace(model)
+        return model
     except Exception as error:  # Keras raises whatever the damage provokes
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(

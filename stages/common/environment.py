@@ -2,8 +2,10 @@
 
 import re
 import sys
+import time
 from pathlib import Path
 
+STARTED = time.time()  # nothing else of the project was imported before
 LOCK = Path(__file__).parents[2] / "requirements.txt"
 
 

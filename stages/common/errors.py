@@ -2,8 +2,7 @@
 
 import io
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 
@@ -33,11 +32,3 @@ def in_one_line(program: str) -> Iterator[None]:
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         sys.exit(130)
-
-
-def run_stage(name: str, main: Callable[[], None]) -> None:
-    """Call a stage's `main`, and say how long it took; errors end it as `in_one_line` says."""
-    started = time.perf_counter()
-    with in_one_line(name):
-        main()
-        print(f"{name}: done in {time.perf_counter() - started:.1f} s")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
-REQUIREMENTS = Path("requirements.txt")
+PIPELINE = Path("dvc.yaml")
 RAW = Path("data/raw")  # a folder for each data set
 
 X_TRAIN = Path("data/prepared/x_train.npy")
@@ -15,8 +15,10 @@ PICTURES = Path("data/prepared/pictures.json")  # how predict prepares a picture
 
 MODEL = Path("models/model.keras")
 SUMMARY = Path("models/summary.txt")
+PORTABILITY = Path("models/portability.txt")  # whether other CPUs would give the same bytes
 HISTORY = Path("reports/history.csv")
 CHECKPOINTS = Path(".checkpoints")  # undeclared: DVC removes a stage's outputs before it runs
+LOCK = Path(".checkpoints/lock")  # held by the stage that runs in this folder
 
 METRICS = Path("reports/metrics.json")
 PROBABILITIES = Path("reports/probabilities.npy")

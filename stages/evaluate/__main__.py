@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pandas as pd
 
-from stages.backend import archive, runtime
+from stages.backend import archive, determinism
 from stages.common import params, paths
-from stages.common.errors import run_stage
 from stages.common.files import write_array, write_table, write_text
 from stages.common.holdout import first_held_out
+from stages.common.stage import stage
 from stages.evaluate import scores
 
 # One thread costs a second more than two, and the bytes do not depend on the machine's cores.
@@ -19,10 +19,11 @@ THREADS = 1
 def main() -> None:
     images, labels = np.load(paths.X_TEST, mmap_mode="r"), np.load(paths.Y_TEST)
     training_images = len(np.load(paths.Y_TRAIN, mmap_mode="r"))
+    portable = paths.PORTABILITY.read_text(encoding="utf-8").strip()
     last_epoch = pd.read_csv(paths.HISTORY).iloc[-1]
     validation_split = params.load_all()["train"]["validation_split"]  # checked by train
-    runtime.pin(THREADS)
-    print(runtime.describe(), flush=True)
+    determinism.pin(THREADS)
+    print(f"Computing on {determinism.machine()}", flush=True)
     model = archive.load(paths.MODEL)
 
     probabilities = model.predict(images, batch_size=1000, verbose=0)
@@ -40,7 +41,7 @@ def main() -> None:
     print(f"Test accuracy:       {test['accuracy']:.2%}")
     print(f"Test loss:           {test['loss']:.3f}")
 
-    metrics = {"validation": validation, "test": test}
+    metrics = {"train": {"portable": portable}, "validation": validation, "test": test}
     write_text(paths.METRICS, json.dumps(metrics, indent=2) + "\n")
     write_table(paths.MISTAKES, predictions.loc[~correct, ["index", "actual", "predicted"]])
     write_array(paths.PROBABILITIES, probabilities)
@@ -51,4 +52,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage("evaluate", main)
+    with stage("evaluate"):
+        main()

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.backend.layers import first_convolution
 from stages.backend.runtime import keras
 
 BINS = 15  # the usual number in papers on calibration
@@ -80,6 +81,9 @@ def tabulate(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
 
 
 def first_kernels(model: keras.Model) -> np.ndarray:
-    """Return the first convolution's kernels, float32 (height, width, channels, filters)."""
-    convolutions = (layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
-    return np.asarray(next(convolutions).kernel.numpy())
+    """Return the first convolution's kernels, float32 (height, width, channels, filters).
+
+    Without a convolution, the array has no filters.
+    """
+    found = first_convolution(model)
+    return np.asarray(found.weights[0]) if found else np.zeros((1, 1, 1, 0), np.float32)

@@ -3,8 +3,8 @@
 import json
 
 from stages.common import params, paths
-from stages.common.errors import run_stage
 from stages.common.files import write_array, write_parts, write_text
+from stages.common.stage import stage
 from stages.prepare import dataset, folders
 from stages.prepare.schema import PrepareParams
 
@@ -26,4 +26,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage("prepare", main)
+    with stage("prepare"):
+        main()

@@ -1,81 +1,69 @@
 """Train the network; an interrupted run resumes after its last finished epoch."""
 
-import math
 import sys
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from stages.backend import archive, cpu, runtime
-from stages.common import params
-from stages.common.errors import run_stage
+from stages.backend import archive, dense, determinism
+from stages.backend.runtime import keras
+from stages.common import inputs, params
 from stages.common.files import write_table, write_text
-from stages.common.paths import HISTORY, MODEL, REQUIREMENTS, SUMMARY, X_TRAIN, Y_TRAIN
+from stages.common.paths import HISTORY, MODEL, PORTABILITY, SUMMARY, X_TRAIN, Y_TRAIN
+from stages.common.stage import CheckInputs, stage
 from stages.train import checkpoint, seeding
-from stages.train.batches import Batches, augment, check_shares, feed, gather, make_targets, split
-from stages.train.fitting import COLUMNS, calibrate, compile_model, fit_epoch, freeze
+from stages.train.batches import Batches
+from stages.train.calibration import calibrate
+from stages.train.fitting import COLUMNS, compile_model, fit_epoch, freeze
 from stages.train.model import build, summarise
 from stages.train.schema import ModelParams, TrainParams
 
-# What dvc.yaml declares: a checkpoint is valid as long as these are unchanged.
-CODE = [Path("stages", folder) for folder in ("train", "backend", "common")]
-INPUTS = [REQUIREMENTS, X_TRAIN, Y_TRAIN, *CODE]
 
-
-def main() -> None:
+def main(check_inputs: CheckInputs) -> None:
     seed = params.load("seed", params.Seed)
     network = params.load("model", ModelParams)
     train = params.load("train", TrainParams)
     images, labels = np.load(X_TRAIN, mmap_mode="r"), np.load(Y_TRAIN)
-    rows, held_out = split(len(labels), train)
-    classes = int(labels.max()) + 1
-    targets, whole_targets = make_targets(classes, train.label_smoothing)
-    size = train.batch_size
-    steps = min(math.ceil(len(rows) / size), train.steps_per_epoch or len(rows))
+    batches = Batches(images, labels, seed, train)
 
-    runtime.pin(train.threads, train.precision, use_gpus=True)
-    strategy = runtime.strategy()
-    devices = strategy.num_replicas_in_sync
-    check_shares(train, devices, rows, held_out)
+    determinism.pin(train.threads, train.precision, use_gpus=True)
+    strategy = determinism.strategy()
+    batches.check_shares(strategy.num_replicas_in_sync)
     with strategy.scope():
-        model = build(network, images.shape[1:], classes)
+        keras.utils.set_random_seed(seed)  # for layers that draw_weights doesn't know
+        model = build(network, images.shape[1:], batches.classes)
+        dense.replace(model)
         seeding.draw_weights(model, seed)
-        summary = summarise(model)
-        compile_model(model, train, train.epochs * steps)
-    print(summary, runtime.describe(), sep="\n", flush=True)
+        summary, portability = summarise(model), determinism.portability(model)
+        compile_model(model, train, train.epochs * batches.steps)
+    print(summary, determinism.describe(portability), sep="\n", flush=True)
 
-    def training(epoch: int) -> Batches:
-        order = np.random.default_rng(seeding.stream(seed, epoch)).permutation(rows)
-        batches = gather(images, labels, targets, order[: steps * size], size)
-        return augment(batches, train.augmentation.translation, seed, epoch)
+    path = checkpoint.path_for(inputs.digest("train"), portability, sys.version)
+    checkpoint.prune(path)
+    history = checkpoint.restore(path, model)
+    if history:
+        print(f"Resuming after epoch {len(history)} of {train.epochs}")
 
-    validation = partial(gather, images, labels, whole_targets, held_out, size)
-    # In bfloat16 the bytes depend on the type of the CPU.
-    cpu_model = cpu.model_name() if train.precision != "float32" else None
-    path = checkpoint.path_for((seed, network, train, sys.version, devices, cpu_model), INPUTS)
-    with checkpoint.exclusive(path):
-        history = checkpoint.restore(path, model)
-        if history:
-            print(f"Resuming after epoch {len(history)} of {train.epochs}")
-        validating = feed(validation, math.ceil(len(held_out) / size))
-        for epoch in range(len(history) + 1, train.epochs + 1):
-            write_table(HISTORY, pd.DataFrame(history, columns=COLUMNS))  # can be watched
-            print(f"Epoch {epoch}/{train.epochs}", flush=True)
-            seeding.seed_dropout(model, seed, epoch)
-            if train.freeze_after is not None and epoch > train.freeze_after:
-                freeze(model)
-            batches = feed(partial(training, epoch), steps)
-            history.append(fit_epoch(model, epoch, batches, validating))
-            checkpoint.save(path, model, history)
-        if train.label_smoothing:
-            history[-1]["val_loss"] = calibrate(model, validating, labels[held_out])
-        write_table(HISTORY, pd.DataFrame(history))
-        model.compile("sgd", model.loss, ["accuracy"])  # saved without the optimizer's state
-        archive.save(model, MODEL)
-        write_text(SUMMARY, summary)
+    validation = batches.validation()
+    for epoch in range(len(history) + 1, train.epochs + 1):
+        write_table(HISTORY, pd.DataFrame(history, columns=COLUMNS), at_once=True)  # can be watched
+        print(f"Epoch {epoch}/{train.epochs}", flush=True)
+        seeding.seed_dropout(model, seed, epoch)
+        if train.freeze_after is not None and epoch > train.freeze_after:
+            freeze(model)
+        history.append(fit_epoch(model, epoch, batches.epoch(epoch), validation))
+        checkpoint.save(path, model, history)
+        check_inputs()
+    if train.label_smoothing:
+        calibrate(model, validation, batches.validation_labels())
+    model.compile("sgd", model.loss, ["accuracy"])  # saved without the optimizer's state
+
+    archive.save(model, MODEL)
+    write_text(SUMMARY, summary)
+    write_text(PORTABILITY, f"{portability}\n")
+    write_table(HISTORY, pd.DataFrame(history))
 
 
 if __name__ == "__main__":
-    run_stage("train", main)
+    with stage("train") as check_inputs:
+        main(check_inputs)

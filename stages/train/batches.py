@@ -1,5 +1,7 @@
-"""Batches gathered from memory-mapped arrays, so that memory does not grow with the data."""
+"""The batches of a run, gathered from memory-mapped arrays: memory doesn't grow with the data."""
 
+import math
+import sys
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -12,7 +14,76 @@ from stages.train.augmentation import translate
 from stages.train.schema import TrainParams
 
 # Images, float32 (n, height, width, channels), and targets, (n,) or (n, classes).
-Batches = Iterator[tuple[np.ndarray, np.ndarray]]
+Pairs = Iterator[tuple[np.ndarray, np.ndarray]]
+
+
+class Batches:
+    """The batches of a run: those of each epoch, in an order of its own, and of the validation."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int, train: TrainParams):
+        """Split `images`, float32 (n, height, width, channels), and `labels`, (n,).
+
+        Raises InputError as `split` and `check_classes` do.
+        """
+        self.images, self.labels, self.seed, self.train = images, labels, seed, train
+        self.rows, self.held_out = split(len(labels), train)
+        self.classes = int(labels.max()) + 1
+        check_classes(self.classes, labels[self.rows], labels[self.held_out])
+        self.targets, self.whole_targets = make_targets(self.classes, train.label_smoothing)
+        whole_epoch = math.ceil(len(self.rows) / train.batch_size)
+        self.steps = min(whole_epoch, train.steps_per_epoch or whole_epoch)  # of an epoch
+
+    def epoch(self, number: int) -> tf.data.Dataset:
+        """Return the batches of an epoch, which counts from 1, with their images translated."""
+
+        def batches() -> Pairs:
+            rng = np.random.default_rng(seeding.stream(self.seed, number))
+            order = rng.permutation(self.rows)[: self.steps * self.train.batch_size]
+            gathered = self.gather(order, self.targets)
+            return augment(gathered, self.train.augmentation.translation, self.seed, number)
+
+        return self.feed(batches, self.steps)
+
+    def validation(self) -> tf.data.Dataset:
+        """Return the validation images in their order, with targets that are not smoothed."""
+        steps = math.ceil(len(self.held_out) / self.train.batch_size)
+        return self.feed(lambda: self.gather(self.held_out, self.whole_targets), steps)
+
+    def validation_labels(self) -> np.ndarray:
+        """Return the labels of the validation images, (n,)."""
+        labels: np.ndarray = self.labels[self.held_out]
+        return labels
+
+    def gather(self, rows: np.ndarray, targets: np.ndarray) -> Pairs:
+        """Yield batches of images and targets, in the order of `rows`."""
+        for start in range(0, len(rows), self.train.batch_size):
+            batch = rows[start : start + self.train.batch_size]
+            yield self.images[batch], targets[self.labels[batch]]
+
+    def feed(self, batches: Callable[[], Pairs], n: int) -> tf.data.Dataset:
+        """Wrap the `n` batches that `batches` yields in a Dataset that prefetches two of them."""
+        # Keras would wrap a PyDataset in an autotuned Dataset, whose autotuner keeps an epoch from
+        # ending until it wakes up again: every fifth epoch of 5 s took 10 s.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        arrays = self.images, self.targets
+        signature = tuple(tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in arrays)
+        dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(n))
+        return dataset.prefetch(2).with_options(options)
+
+    def check_shares(self, devices: int) -> None:
+        """Raise InputError unless each of `devices` gets the same number of images of every batch.
+
+        The gradients of the devices are averaged: an image in a smaller share would weigh more.
+        """
+        whole = self.train.batch_size
+        for size in whole, *(len(rows) % whole for rows in (self.rows, self.held_out)):
+            if size % devices:
+                raise InputError(
+                    f"params.yaml: train.batch_size {whole} gives a batch of {size} images to "
+                    f"{devices} GPUs; expected every batch to be a multiple of {devices}"
+                )
 
 
 def split(n: int, train: TrainParams) -> tuple[np.ndarray, np.ndarray]:
@@ -23,8 +94,8 @@ def split(n: int, train: TrainParams) -> tuple[np.ndarray, np.ndarray]:
     first = first_held_out(n, train.validation_split)
     if not 0 < first < n:
         raise InputError(
-            f"params.yaml: train.validation_split {train.validation_split} parts {n} images into "
-            f"{first} and {n - first}; expected some in both"
+            f"params.yaml: train.validation_split {train.validation_split} leaves {first} of {n} "
+            "images to train on; expected some for training and for validation"
         )
     if (size := train.batch_size) > first:
         raise InputError(
@@ -33,17 +104,23 @@ def split(n: int, train: TrainParams) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(first), np.arange(first, n)
 
 
-def check_shares(train: TrainParams, devices: int, *parts: np.ndarray) -> None:
-    """Raise InputError unless each of `devices` gets the same number of images of every batch.
+def check_classes(classes: int, training: np.ndarray, validation: np.ndarray) -> None:
+    """Say on stderr which of `classes` no label of the validation part has.
 
-    The gradients of the devices are averaged: an image in a smaller share would weigh more.
+    Raises InputError if the training part lacks a class, which would never be learnt.
     """
-    for size in train.batch_size, *(len(rows) % train.batch_size for rows in parts):
-        if size % devices:
+    for part, labels in ("training", training), ("validation", validation):
+        absent = sorted({*range(classes)} - {*np.unique(labels).tolist()})
+        if not absent:
+            continue
+        named = ", ".join(map(str, absent[:5])) + (", ..." if len(absent) > 5 else "")
+        line = f"the {part} part has no image of {len(absent)} of {classes} classes ({named})"
+        if part == "training":
             raise InputError(
-                f"params.yaml: train.batch_size {train.batch_size} gives a batch of {size} images "
-                f"to {devices} GPUs; expected every batch to be a multiple of {devices}"
+                f"data/prepared/y_train.npy: {line}; expected some of each: is the data sorted by "
+                "label, or train.validation_split too large?"
             )
+        print(f"train: {line}: its figures say nothing about them", file=sys.stderr)
 
 
 def make_targets(classes: int, smoothing: float) -> tuple[np.ndarray, np.ndarray]:
@@ -58,16 +135,7 @@ def make_targets(classes: int, smoothing: float) -> tuple[np.ndarray, np.ndarray
     return one_hot * (1 - smoothing) + smoothing / classes, one_hot
 
 
-def gather(
-    images: np.ndarray, labels: np.ndarray, targets: np.ndarray, rows: np.ndarray, size: int
-) -> Batches:
-    """Yield batches of `size` images and targets, in the order of `rows`."""
-    for start in range(0, len(rows), size):
-        batch = rows[start : start + size]
-        yield images[batch], targets[labels[batch]]
-
-
-def augment(batches: Batches, translation: float, *key: int) -> Batches:
+def augment(batches: Pairs, translation: float, *key: int) -> Pairs:
     """Yield `batches` with images translated at random; `key` is (seed, epoch)."""
     if not translation:
         yield from batches
@@ -75,16 +143,3 @@ def augment(batches: Batches, translation: float, *key: int) -> Batches:
     for i, (images, targets) in enumerate(batches):
         rng = np.random.default_rng(seeding.stream(*key, i, 0))
         yield translate(images, translation, rng), targets
-
-
-def feed(batches: Callable[[], Batches], n: int) -> tf.data.Dataset:
-    """Wrap the `n` batches that `batches` yields in a Dataset that prefetches two of them."""
-    # Keras would wrap a PyDataset in an autotuned Dataset, whose autotuner keeps an epoch from
-    # ending until it wakes up again: every fifth epoch of 5 s took 10 s.
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    parts = next(batches())
-    signature = tuple(tf.TensorSpec([None, *part.shape[1:]], part.dtype) for part in parts)
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(n))
-    return dataset.prefetch(2).with_options(options)

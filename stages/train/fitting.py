@@ -1,10 +1,10 @@
 """Compile and fit: the optimizer, its schedule, and one epoch."""
 
+import math
 import sys
 from typing import Any
 
-import numpy as np
-
+from stages.backend.layers import first_convolution, leaves
 from stages.backend.runtime import keras, tf
 from stages.common.errors import InputError
 from stages.train.muon import Muon
@@ -31,7 +31,7 @@ def compile_model(model: keras.Model, train: TrainParams, steps: int) -> None:
         case "adam":
             optimizer = keras.optimizers.Adam(rate, train.beta_1, train.beta_2)
         case "muon":
-            names = [layer.name for layer in model.layers if layer.weights]
+            names = [layer.name for layer in leaves(model) if layer.weights]
             optimizer = Muon(
                 rate,
                 momentum=train.momentum,
@@ -44,6 +44,8 @@ def compile_model(model: keras.Model, train: TrainParams, steps: int) -> None:
             )
         case "sgd":
             optimizer = keras.optimizers.SGD(rate)
+        case unknown:
+            raise InputError(f"train.optimizer: {unknown} is in the schema, but not in {__name__}")
     one_hot = train.label_smoothing > 0
     model.compile(
         optimizer=optimizer,
@@ -56,31 +58,16 @@ def compile_model(model: keras.Model, train: TrainParams, steps: int) -> None:
 
 
 def freeze(model: keras.Model) -> None:
-    """Leave the first convolution of `model` as it is from now on: a step takes a third less."""
-    first = next(layer for layer in model.layers if layer.weights)
+    """Leave the first convolution of `model` as it is from now on: a step takes a third less.
+
+    Raises InputError if there is none.
+    """
+    first = first_convolution(model)
+    if first is None:
+        raise InputError("params.yaml: train.freeze_after: expected null without a convolution")
     if first.trainable:
         first.trainable = False
         model.make_train_function(force=True)
-
-
-def calibrate(model: keras.Model, images: tf.data.Dataset, labels: np.ndarray) -> float:
-    """Calibrate `model` on held-out `images`, and return its cross-entropy there.
-
-    Its logits are divided by the temperature that minimises this loss, to 0.01; predictions stay as
-    they are. From Guo et al., On calibration of modern neural networks, arXiv 1706.04599.
-    """
-    # Not numpy.log, nor numpy's powers: their last bits depend on the CPU.
-    logits = keras.ops.log(model.predict(images, verbose=0) + 1e-30)
-
-    def loss(temperature: float) -> float:
-        scaled = keras.losses.sparse_categorical_crossentropy(labels, logits / temperature, True)
-        return float(np.mean(scaled, dtype=np.float64))
-
-    best = min((hundredths / 100 for hundredths in range(10, 501)), key=loss)
-    last = next(layer for layer in reversed(model.layers) if layer.weights)
-    for weight in last.weights:
-        weight.assign(weight / best)
-    return loss(best)
 
 
 def fit_epoch(
@@ -94,7 +81,7 @@ def fit_epoch(
     verbose = 1 if sys.stdout.isatty() else 2
     logs = model.fit(batches, validation_data=validation, shuffle=False, verbose=verbose).history
     row = {name: float(logs[name][0]) for name in COLUMNS[1:]}
-    if not np.isfinite(list(row.values())).all():
+    if not all(map(math.isfinite, row.values())):
         raise InputError(
             f"training diverged in epoch {epoch}: loss {row['loss']}; expected a finite loss: "
             "lower train.learning_rate in params.yaml"

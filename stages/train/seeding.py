@@ -7,6 +7,7 @@ the dropout of a layer, (epoch, batch, 0) the augmentation of a batch.
 
 import numpy as np
 
+from stages.backend.layers import leaves
 from stages.backend.runtime import keras
 
 
@@ -19,13 +20,14 @@ def draw_weights(model: keras.Model, seed: int) -> None:
     """Draw the initial weights anew from (seed, place), each with its layer's own initializer.
 
     Places count the random initializers alone, so that they are the same however the network is
-    written. Raises AttributeError for a weight whose initializer can't be found.
+    written. Where a layer calls its initializer otherwise than Keras's usual ones do, its weights
+    stay as Keras drew them: before it does, let `keras.utils.set_random_seed` decide how.
     """
     place = 0
-    for layer in model.layers:
+    for layer in leaves(model):
         for weight in layer.weights:
-            initializer = getattr(layer, f"{weight.name}_initializer")
-            config = initializer.get_config()
+            initializer = getattr(layer, f"{weight.name}_initializer", None)
+            config = initializer.get_config() if initializer else {}
             if "seed" in config:
                 config["seed"] = int(stream(seed, 0, place).generate_state(1)[0])
                 weight.assign(type(initializer).from_config(config)(weight.shape))

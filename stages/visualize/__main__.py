@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from stages.common import params, paths
-from stages.common.errors import run_stage
 from stages.common.files import load_names, write_bytes, write_text
 from stages.common.intervals import wilson
+from stages.common.stage import stage
 from stages.visualize import figures, page
 from stages.visualize.schema import VisualizeParams
 
@@ -60,4 +60,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage("visualize", main)
+    with stage("visualize"):
+        main()

@@ -131,6 +131,10 @@ def draw_kernels(kernels: np.ndarray) -> Figure:
     Three channels make a colour, which is grey where all weights are zero.
     """
     n = kernels.shape[-1]
+    if not n:
+        figure = plt.figure(figsize=(WIDTH, 1))
+        figure.text(0.5, 0.5, "The network has no convolution", ha="center", va="center")
+        return figure
     columns = math.ceil(math.sqrt(2 * n))
     rows = math.ceil(n / columns)
     shades = kernels / (2 * np.abs(kernels).max()) + 0.5

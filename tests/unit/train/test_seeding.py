@@ -51,13 +51,21 @@ def test_weights_that_are_not_random_take_no_place_of_those_that_are() -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_weight_whose_initializer_is_unknown_is_refused() -> None:
-    class Scale(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
-        def build(self, shape: Any) -> None:
-            self.factor = self.add_weight(shape=(400,), name="factor", initializer="uniform")
+def test_layers_that_name_their_initializers_otherwise_follow_the_global_seed() -> None:
+    def make(seed: int) -> list[np.ndarray]:
+        keras.utils.set_random_seed(seed)
+        spatial = layers.Reshape((20, 20, 1)), layers.DepthwiseConv2D(3), layers.Flatten()
+        return drawn(1, *spatial, layers.Dense(3))
 
-        def call(self, inputs: Any) -> Any:
-            return inputs * self.factor
+    first, again, other = make(1), make(1), make(2)
+    np.testing.assert_array_equal(first[0], again[0])
+    assert (first[0] != other[0]).any()
+    np.testing.assert_array_equal(first[2], other[2])
 
-    with pytest.raises(AttributeError, match="factor_initializer"):
-        drawn(1, Scale())
+
+def test_networks_within_a_network_are_drawn_alike() -> None:
+    inner = keras.Sequential([keras.Input((400,)), layers.Dense(300)])
+    for nested, flat in zip(
+        drawn(1, inner, layers.Dense(2)), drawn(1, layers.Dense(300), layers.Dense(2)), strict=True
+    ):
+        np.testing.assert_array_equal(nested, flat)

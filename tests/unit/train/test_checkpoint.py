@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,14 +9,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import yaml
 
-from stages.backend import cpu, runtime
-from stages.common import errors, paths
+from stages.backend import cpu, determinism, runtime
+from stages.common import paths
 from stages.common.paths import CHECKPOINTS
 from stages.train import __main__ as train
 from stages.train import checkpoint, seeding
-from tests.builders import ROOT
 
 
 @pytest.fixture
@@ -71,30 +68,25 @@ def test_a_damaged_checkpoint_is_noticed_wherever_the_damage_is(
             np.testing.assert_array_equal(a, b)
 
 
-def test_a_failed_training_keeps_its_checkpoint(saved: tuple[Path, runtime.keras.Model]) -> None:
-    path, _ = saved
-    with pytest.raises(errors.InputError), checkpoint.exclusive(path):
-        raise errors.InputError
-    assert path.exists()
-
-
 class FoundError(Exception):
     """Carries the checkpoint that a training would resume from."""
 
 
-def key(monkeypatch: pytest.MonkeyPatch) -> Path:
+def key(monkeypatch: pytest.MonkeyPatch, precision: str = "float32") -> Path:
     """Return the checkpoint that a training in the current folder would resume from."""
 
-    def find(path: Path) -> contextlib.AbstractContextManager[None]:
+    def find(path: Path) -> None:
         raise FoundError(path)
 
     with monkeypatch.context() as patched:
-        for name in "build", "summarise", "compile_model":
-            patched.setattr(train, name, lambda *_: None)
+        layers = runtime.keras.Input((4,)), runtime.keras.layers.Dense(2, dtype=precision)
+        patched.setattr(train, "build", lambda *_: runtime.keras.Sequential(layers))
+        for name in "summarise", "compile_model":
+            patched.setattr(train, name, lambda *_: "")
         patched.setattr(seeding, "draw_weights", lambda *_: None)
-        patched.setattr(checkpoint, "exclusive", find)
+        patched.setattr(checkpoint, "prune", find)
         with pytest.raises(FoundError) as found:
-            train.main()
+            train.main(lambda: None)
     path: Path = found.value.args[0]
     return path
 
@@ -131,9 +123,19 @@ def list_files_in_reverse(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Path, "rglob", lambda *of: reversed(list(listed(*of))))
 
 
-def two_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    both = SimpleNamespace(num_replicas_in_sync=2, scope=contextlib.nullcontext)
-    monkeypatch.setattr(runtime, "strategy", lambda: both)
+def gpus(n: int, model: str = "A") -> Callable[[pytest.MonkeyPatch], object]:
+    """Let TensorFlow see GPUs."""
+
+    def act(patch: pytest.MonkeyPatch) -> None:
+        config = runtime.tf.config
+        patch.setattr(config, "list_logical_devices", lambda _: ["a GPU"] * n)
+        patch.setattr(config, "get_visible_devices", lambda _: ["a GPU"] * n)
+        details = {"device_name": model}
+        patch.setattr(config.experimental, "get_device_details", lambda _: details)
+        one = SimpleNamespace(num_replicas_in_sync=1, scope=contextlib.nullcontext)
+        patch.setattr(determinism, "strategy", lambda: one)
+
+    return act
 
 
 # What may change between a kill and the next start. Each makes another training of it.
@@ -152,7 +154,8 @@ OTHERS: dict[str, Callable[[pytest.MonkeyPatch], object]] = {
     "a file's name": lambda _: Path("stages/train/schema.py").rename("stages/train/schemes.py"),
     "a package": append("requirements.txt"),
     "Python": lambda patch: patch.setattr(sys, "version", "3.14.0"),
-    "devices": two_devices,
+    "a GPU": gpus(1),
+    "a CPU without AVX2": lambda patch: patch.setattr(cpu, "has_avx2", lambda: False),
 }
 
 # And these make the same training: it resumes.
@@ -191,75 +194,28 @@ def test_the_same_training_resumes(
 def test_in_bfloat16_another_type_of_cpu_is_another_training(
     prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replace("precision: float32", "precision: mixed_bfloat16")(monkeypatch)
-    before = key(monkeypatch)
+    before = key(monkeypatch, "mixed_bfloat16")
     monkeypatch.setattr(cpu, "model_name", lambda: "Z")
-    assert key(monkeypatch) != before
+    assert key(monkeypatch, "mixed_bfloat16") != before
 
 
-def test_the_key_holds_what_dvc_yaml_declares_as_inputs_of_train() -> None:
-    declared = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["train"]["deps"]
-    assert sorted(map(str, train.INPUTS)) == sorted(declared)
-
-
-def checkpoints(n: int) -> list[Path]:
-    """Write `n` checkpoints of other trainings; return them, the oldest first."""
-    CHECKPOINTS.mkdir(exist_ok=True)
-    written = [CHECKPOINTS / f"{str(i) * 32}.checkpoint" for i in range(n)]
-    for i, path in enumerate(written):
-        path.write_bytes(b"")
-        os.utime(path, (i, i))
-    return written
-
-
-def left() -> set[Path]:
-    return set(CHECKPOINTS.glob("*.checkpoint"))
-
-
-MINE = CHECKPOINTS / f"{'f' * 32}.checkpoint"
+def test_other_gpus_are_another_training(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = set()
+    for change in gpus(1), gpus(2), gpus(1, "B"):
+        change(monkeypatch)
+        keys.add(key(monkeypatch))
+    assert len(keys) == 3
 
 
 def test_the_newest_few_are_kept_and_the_oldest_is_dropped_with_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    oldest, *kept = checkpoints(checkpoint.KEPT + 1)
-    MINE.write_bytes(b"")
-    os.utime(MINE, (0, 0))
-    with checkpoint.exclusive(MINE):
-        assert left() == {MINE, *kept}
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith(f"{oldest}: dropped")
-    assert left() == set(kept), "on success one's own goes, too"
-
-
-HOLDER = """
-import pathlib, sys
-from stages.train import checkpoint
-with checkpoint.exclusive(pathlib.Path(sys.argv[1])):
-    print("locked", flush=True)
-    sys.stdin.read()
-    sys.exit()  # as if it failed, so that its checkpoint stays
-"""
-
-
-@pytest.mark.slow
-def test_a_checkpoint_whose_training_runs_is_never_dropped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The locks are the operating system's, for each process."""
-    monkeypatch.chdir(tmp_path)
-    oldest, *kept = checkpoints(checkpoint.KEPT + 1)
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(oldest)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as holder:
-        assert holder.stdout
-        assert holder.stdout.readline() == "locked\n"
-        with checkpoint.exclusive(MINE):
-            assert left() == {oldest, *kept}
-    with checkpoint.exclusive(MINE):
-        assert left() == set(kept)
+    CHECKPOINTS.mkdir()
+    mine, oldest, *kept = (CHECKPOINTS / f"{i}.checkpoint" for i in range(checkpoint.KEPT + 2))
+    for i, path in enumerate((mine, oldest, *kept)):
+        path.write_bytes(b"")
+        os.utime(path, (i, i))
+    checkpoint.prune(mine)
+    assert {*CHECKPOINTS.iterdir()} == {mine, *kept}
+    assert capsys.readouterr().out.startswith(f"{oldest}: dropped")

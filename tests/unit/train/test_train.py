@@ -11,14 +11,14 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from stages.backend import archive, runtime
+from stages.backend import archive, determinism, runtime
 from stages.backend.runtime import keras, tf
 from stages.common import paths
 from stages.common.errors import InputError
 from stages.train import __main__ as train
-from stages.train import augmentation, fitting, model, seeding
-from stages.train.batches import augment, check_shares, feed, gather, make_targets, split
-from tests.builders import SHAPE, model_params, train_params
+from stages.train import augmentation, calibration, fitting, model, seeding
+from stages.train.batches import Batches, augment, make_targets, split
+from tests.builders import SHAPE, model_params, one_line, run, train_params
 from tests.project import Project
 
 
@@ -54,7 +54,8 @@ def test_batches_hold_the_rows_in_their_order_and_the_targets_of_their_labels() 
     images = np.arange(10, dtype=np.float32).reshape(10, 1, 1, 1)
     labels = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0], np.uint8)
     targets = np.array([5, 6, 7])
-    found = list(gather(images, labels, targets, np.array([9, 1, 4, 3, 2, 8, 5]), 3))
+    batches = Batches(images, labels, 1, train_params(batch_size=3))
+    found = list(batches.gather(np.array([9, 1, 4, 3, 2, 8, 5]), targets))
     assert [x.ravel().tolist() for x, _ in found] == [[9, 1, 4], [3, 2, 8], [5]]
     assert [y.tolist() for _, y in found] == [[5, 6, 6], [5, 7, 7], [7]]
 
@@ -152,8 +153,15 @@ def test_in_bfloat16_the_weights_and_the_softmax_stay_float32() -> None:
     assert {weight.dtype for weight in network.trainable_variables} == {"float32"}
 
 
+def batches_of(training: int, held_out: int, **changes: object) -> Batches:
+    """Return the batches of so many images of two classes."""
+    n = training + held_out
+    settings = train_params(validation_split=(held_out - 0.5) / n, **changes)
+    return Batches(np.zeros((n, 1, 1, 1), np.float32), np.arange(n) % 2, 1, settings)
+
+
 def test_gpus_that_get_equal_shares_are_accepted() -> None:
-    check_shares(train_params(batch_size=32), 2, np.arange(288), np.arange(30))
+    batches_of(288, 30, batch_size=32).check_shares(2)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +173,7 @@ def test_gpus_that_would_get_unequal_shares_are_refused(
     size: int, training: int, held_out: int, batch: int
 ) -> None:
     with pytest.raises(InputError, match=f"gives a batch of {batch} images to 4 GPUs"):
-        check_shares(train_params(batch_size=size), 4, np.arange(training), np.arange(held_out))
+        batches_of(training, held_out, batch_size=size).check_shares(4)
 
 
 def test_training_and_validation_are_both_shared_among_gpus(
@@ -174,9 +182,8 @@ def test_training_and_validation_are_both_shared_among_gpus(
     project = Project(prepared, {})
     project.set("train.batch_size", 8)
     project.set("train.validation_split", 0.2)  # 30 batches, and 7.5
-    monkeypatch.setattr(runtime, "strategy", lambda: SimpleNamespace(num_replicas_in_sync=8))
-    with pytest.raises(InputError, match="gives a batch of 4 images to 8 GPUs"):
-        train.main()
+    monkeypatch.setattr(determinism, "strategy", lambda: SimpleNamespace(num_replicas_in_sync=8))
+    assert "gives a batch of 4 images to 8 GPUs" in one_line("train")
 
 
 def test_dropout_depends_on_seed_and_epoch_and_on_nothing_before() -> None:
@@ -207,8 +214,7 @@ def test_initial_weights_have_the_spread_that_glorot_and_bengio_give() -> None:
 
 def data(values: list[float], labels: list[int]) -> tf.data.Dataset:
     images = np.array(values, np.float32).reshape(-1, 1, 1, 1)
-    order = np.arange(len(labels))
-    return feed(lambda: gather(images, np.array(labels), np.arange(2), order, 4), 1)
+    return tf.data.Dataset.from_tensors((images, np.array(labels)))
 
 
 def test_an_epoch_gives_its_number_and_its_metrics_and_stops_where_one_is_not_finite() -> None:
@@ -295,7 +301,7 @@ def test_the_first_convolution_learns_until_it_is_frozen_and_the_rest_to_the_end
         return row
 
     monkeypatch.setattr(train, "fit_epoch", watch)
-    train.main()
+    run("train")
     last = 2 if freeze_after is None else freeze_after
     assert learned == [[epoch <= last] * 2 + [True] * 6 for epoch in (1, 2)]
     assert archive.load(paths.MODEL).layers[0].trainable, "for whoever trains it further"
@@ -316,22 +322,37 @@ def test_calibration_finds_the_temperature_of_the_least_loss_and_keeps_the_predi
         return -float(log_softmax(logits / temperature, axis=1)[np.arange(200), labels].mean())
 
     best = minimize_scalar(loss, bounds=(0.01, 10)).x
-    found = fitting.calibrate(network, feed(lambda: iter([(images, labels)]), 1), labels)
+    calibration.calibrate(network, tf.data.Dataset.from_tensors((images, labels)), labels)
     after = network.predict(images, verbose=0)
-    assert found == pytest.approx(loss(best), rel=1e-3)
     margins = [np.ptp(np.log(part.astype(np.float64)), axis=1) for part in (before, after)]
     np.testing.assert_allclose(margins[0] / margins[1], best, atol=0.006)
     np.testing.assert_array_equal(after.argmax(axis=1), before.argmax(axis=1))
 
 
-def test_only_smoothed_targets_need_calibration_and_the_history_has_its_loss(
+def test_a_network_that_does_not_end_in_a_dense_layer_cannot_be_calibrated() -> None:
+    layers = keras.Input((4,)), keras.layers.Dense(2), keras.layers.BatchNormalization()
+    with pytest.raises(InputError, match=r"train\.label_smoothing .* found BatchNormalization"):
+        calibration.calibrate(keras.Sequential(layers), None, np.arange(2))
+
+
+def test_only_smoothed_targets_need_calibration_and_the_history_is_of_the_network_before_it(
     prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "calibrate", lambda *_: 0.125)
-    for smoothing in 0.0, 0.1:
-        Project(prepared, {}).set("train.label_smoothing", smoothing)
-        train.main()
-        assert (pd.read_csv(paths.HISTORY)["val_loss"].iloc[-1] == 0.125) == (smoothing > 0)
+    calibrated: list[tuple[float, float]] = []
+
+    def watch(network: Any, images: tf.data.Dataset, labels: np.ndarray) -> None:
+        loss = network.evaluate(images, verbose=0)[0]
+        calibration.calibrate(network, images, labels)
+        calibrated.append((loss, network.evaluate(images, verbose=0)[0]))
+
+    monkeypatch.setattr(train, "calibrate", watch)
+    run("train")
+    assert not calibrated
+    Project(prepared, {}).set("train.label_smoothing", 0.1)
+    run("train")
+    ((before, after),) = calibrated
+    assert after < before
+    assert pd.read_csv(paths.HISTORY)["val_loss"].iloc[-1] == pytest.approx(before, rel=1e-5)
 
 
 def test_targets_are_smoothed_to_train_with_and_whole_to_validate_with(
@@ -345,29 +366,18 @@ def test_targets_are_smoothed_to_train_with_and_whole_to_validate_with(
         return {"epoch": epoch}
 
     monkeypatch.setattr(train, "fit_epoch", watch)
-    train.main()
+    run("train")
     labels = np.load(paths.Y_TRAIN)
     for training, validation in epochs:
         np.testing.assert_allclose(training.max(axis=1), 0.82, rtol=1e-6)
         np.testing.assert_array_equal(validation, np.eye(10)[labels[270:]])
 
 
-def test_the_history_of_a_calibrated_training_ends_with_the_loss_of_the_model_it_saves(
-    prepared: Path,
-) -> None:
-    Project(prepared, {}).set("train.label_smoothing", 0.2)
-    train.main()
-    images, labels = np.load(paths.X_TRAIN)[270:], np.load(paths.Y_TRAIN)[270:]
-    probabilities = archive.load(paths.MODEL).predict(images, verbose=0).astype(np.float64)
-    loss = -np.log(probabilities[np.arange(30), labels]).mean()
-    assert pd.read_csv(paths.HISTORY)["val_loss"].iloc[-1] == pytest.approx(loss, rel=1e-4)
-
-
 def test_a_saved_model_leaves_the_state_of_its_optimizer_behind(
     prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train, "fit_epoch", lambda _, epoch, *__: {"epoch": epoch})
-    train.main()
+    run("train")
     loaded = archive.load(paths.MODEL)
     loaded.optimizer.build(loaded.trainable_variables)
     assert {variable.shape for variable in loaded.optimizer.variables} == {()}
@@ -396,7 +406,7 @@ def test_all_that_is_random_in_a_training_has_a_stream_of_its_own_from_its_seed(
 
     monkeypatch.setattr(seeding, "stream", watch)
     monkeypatch.setattr(train, "fit_epoch", read)
-    train.main()
+    run("train")
     assert {seed for seed, *_ in streams} == {5}
     assert len(streams) == 4 + 2 * (1 + 2 + 9)
 
@@ -414,12 +424,12 @@ def test_the_history_can_be_watched_while_it_grows_and_comes_back_on_resume(
         return {"epoch": epoch}
 
     monkeypatch.setattr(train, "fit_epoch", watch)
-    with pytest.raises(KeyboardInterrupt):
-        train.main()
+    with pytest.raises(SystemExit):
+        run("train")
     assert seen == {1: [], 2: [1]}
     paths.HISTORY.unlink()  # as DVC does before it runs a stage
     seen.clear()
-    train.main()
+    run("train")
     assert seen == {2: [1]}
 
 
@@ -443,7 +453,7 @@ def test_an_epoch_of_fewer_steps_sees_a_random_part_and_its_schedule_ends_with_i
         return {"epoch": epoch}
 
     monkeypatch.setattr(train, "fit_epoch", watch)
-    train.main()
+    run("train")
     known = {image.tobytes() for image in np.load(paths.X_TRAIN)[:270]}
     first, second = map(set, seen)
     assert len(first) == len(second) == 3 * 32
@@ -466,7 +476,7 @@ def test_each_epoch_sees_all_training_images_in_an_order_of_its_own_and_validate
         return {"epoch": epoch}
 
     monkeypatch.setattr(train, "fit_epoch", watch)
-    train.main()
+    run("train")
     images = [image.tobytes() for image in np.load(paths.X_TRAIN)]
     for training, validation in epochs:
         assert sorted(training) == sorted(images[:270])
@@ -475,4 +485,62 @@ def test_each_epoch_sees_all_training_images_in_an_order_of_its_own_and_validate
     assert images[:270] != first != second != images[:270]
     assert len({*dropouts[0], *dropouts[1]}) == 2 * 2 * 2, "two layers, each with two numbers"
     assert pd.read_csv(paths.HISTORY)["epoch"].tolist() == [1, 2]
-    assert list(paths.CHECKPOINTS.glob("*.checkpoint")) == []
+
+
+def test_an_input_that_is_edited_ends_the_training_after_its_epoch_and_keeps_the_checkpoint(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = Project(prepared, {})
+    epochs: list[int] = []
+
+    def edit(network: Any, epoch: int, *_: tf.data.Dataset) -> dict[str, float]:
+        epochs.append(epoch)
+        if len(epochs) == 1:
+            project.set("train.learning_rate", 0.5)
+        return {"epoch": epoch}
+
+    paths.MODEL.unlink()
+    monkeypatch.setattr(train, "fit_epoch", edit)
+    assert "train.learning_rate: changed while train ran" in one_line("train")
+    assert epochs == [1]
+    assert not paths.MODEL.exists()
+    project.set("train.learning_rate", 0.001)
+    run("train")
+    assert epochs == [1, 2]
+    assert "Resuming after epoch 1 of 2" in capsys.readouterr().out
+
+
+def test_whoever_waited_for_the_same_training_finds_its_result(
+    prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Project(prepared, {}).set("train.label_smoothing", 0.1)
+    written = []
+    for _ in range(2):
+        keras.utils.clear_session()  # as in a process of its own, layers are counted anew
+        run("train")
+        written.append((paths.MODEL.read_bytes(), paths.HISTORY.read_bytes()))
+    assert "Resuming after epoch 2 of 2" in capsys.readouterr().out
+    assert written[0] == written[1]
+
+
+LABELS = np.repeat(np.arange(4), [5, 5, 5, 3])
+
+
+def test_a_class_that_is_only_validated_on_is_refused() -> None:
+    settings = train_params(batch_size=1, validation_split=0.2)
+    with pytest.raises(InputError) as refused:
+        Batches(np.zeros((18, 1, 1, 1)), LABELS, 1, settings)
+    expected = "y_train.npy: the training part has no image of 1 of 4 classes (3); expected some"
+    assert expected in str(refused.value)
+
+
+def test_classes_that_are_not_validated_on_are_said_in_one_bounded_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    labels = np.concatenate([np.arange(300), np.arange(300)])
+    Batches(np.zeros((600, 1, 1, 1)), labels, 1, train_params(batch_size=1))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        "train: the validation part has no image of 240 of 300 classes (0, 1, 2, 3, 4, ...): "
+        "its figures say nothing about them"
+    )

@@ -1,0 +1,94 @@
+"""What a stage is computed from, as dvc.yaml declares it: parameters, code and data."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from stages.common import params
+from stages.common.paths import PIPELINE
+
+CODE = ".py", ".txt", ".jinja", ".js"  # git rewrites it, often unchanged, with every switch
+LITTER = {"__pycache__", ".DS_Store"}  # as in .dvcignore, with .pyc files
+
+Inputs = dict[str, object]  # by the dotted name of a parameter, or the path of a file
+
+
+def declared(stage: str) -> tuple[dict[str, Any], list[Path]]:
+    """Return the parameters of `stage` by their dotted names, and its files, those in folders too.
+
+    Parameters that are missing are None: the schema of their section says what is wrong.
+    """
+    document = params.load_all()
+    pipeline = YAML(typ="safe").load(PIPELINE)["stages"][stage]
+    keys = pipeline.get("params", ())
+    values = {name: v for key in keys for name, v in flatten(key, look_up(document, key))}
+    # The one thing that dvc.yaml writes as ${...} is a parameter.
+    names = (
+        re.sub(r"\$\{(.+?)\}", lambda match: str(look_up(document, match[1])), name)
+        for name in pipeline["deps"]
+    )
+    return values, [file for name in names for file in walk(Path(name))]
+
+
+def look_up(document: Any, key: str) -> Any:
+    """Return what is at a dotted key of params.yaml, or None."""
+    for part in key.split("."):
+        document = document.get(part) if isinstance(document, dict) else None
+    return document
+
+
+def flatten(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the dotted names of all keys in a section of params.yaml, and their values."""
+    if not isinstance(value, dict):
+        yield name, value
+        return
+    for key, inner in value.items():
+        yield from flatten(f"{name}.{key}", inner)
+
+
+def walk(path: Path) -> Iterator[Path]:
+    """Yield the files that lie in `path`, sorted, or `path` itself unless it is a folder."""
+    inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+    files = (file for file in inside if not file.is_dir() and file.suffix != ".pyc")
+    return (file for file in files if not LITTER & {*file.parts})
+
+
+def take(stage: str) -> Inputs:
+    """Return what tells the inputs of `stage`, as they are now, from others.
+
+    Parameters and code count by their content, data by size, time and inode.
+    """
+    values, files = declared(stage)
+    return values | {str(file): identify(file) for file in files}
+
+
+def identify(file: Path) -> object:
+    """Return what differs if `file` was changed; None if it isn't there."""
+    try:
+        if file.suffix in CODE:
+            return file.read_bytes()
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def edited_since(moment: float, stage: str) -> list[str]:
+    """Return which code of `stage` was edited after `moment`, in seconds since the epoch."""
+    code = (file for file in declared(stage)[1] if file.suffix == ".py")
+    return [str(file) for file in code if file.stat().st_mtime > moment]
+
+
+def digest(stage: str) -> str:
+    """Return a hash of all inputs of `stage`, by their contents, as 64 hexadecimal digits."""
+    values, files = declared(stage)
+    found = hashlib.sha256(repr(values).encode())
+    for file in files:
+        found.update(f"\0{file}\0".encode())
+        with file.open("rb") as stream:
+            found.update(hashlib.file_digest(stream, "sha256").digest())
+    return found.hexdigest()

@@ -1,0 +1,65 @@
+"""What surrounds every stage's `main`, so that dvc.lock never names a result of other inputs."""
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from stages.common import inputs
+from stages.common.environment import STARTED
+from stages.common.errors import InputError, in_one_line
+from stages.common.files import together
+from stages.common.paths import LOCK
+
+CheckInputs = Callable[[], None]
+
+
+@contextmanager
+def stage(name: str) -> Iterator[CheckInputs]:
+    """Run the block as the stage `name`: alone, from inputs that stay as they are, all or nothing.
+
+    DVC hashes inputs again when a stage has ended: what was edited meanwhile would be recorded as
+    what made the outputs. So the outputs that the block writes take their places only when it has
+    ended and what dvc.yaml declares as the stage's inputs is what it was at the start. The function
+    that this yields raises InputError if it isn't. Errors end the program as `in_one_line` says.
+    """
+    started = time.perf_counter()
+    with in_one_line(name):
+        with alone(), together():
+            # Code was imported before this point, and perhaps long ago, if another stage still ran.
+            edited = inputs.edited_since(STARTED, name)
+            before = inputs.take(name)
+
+            def check_inputs() -> None:
+                now = inputs.take(name)
+                changed = [key for key in before | now if before.get(key) != now.get(key)]
+                if found := edited + changed:
+                    raise InputError(
+                        f"{found[0]}: changed while {name} ran, whose outputs were therefore not "
+                        "written; run dvc repro again"
+                    )
+
+            check_inputs()
+            yield check_inputs
+            check_inputs()
+        print(f"{name}: done in {time.perf_counter() - started:.1f} s")
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Run the block when no other stage runs in this folder; wait for it, and say so.
+
+    If `dvc repro` alone is killed, its stage goes on, and would write over what the next one wrote.
+    Raises OSError, naming the file, if the file system can't lock it.
+    """
+    LOCK.parent.mkdir(exist_ok=True)
+    with LOCK.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Waiting: another process is running a stage in this folder", flush=True)
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        except OSError as error:
+            reason = f"cannot be locked: {error.strerror}"
+            raise OSError(error.errno, reason, str(LOCK)) from None
+        yield
