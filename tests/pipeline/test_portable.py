@@ -79,9 +79,7 @@ def test_a_cpu_without_avx2_is_told_that_its_bytes_differ(project: Project) -> N
     assert ", without AVX2)" in printed
 
 
-@pytest.mark.parametrize(
-    ("precision", "limit"), [("float32", "AVX2"), ("mixed_bfloat16", "None")]
-)
+@pytest.mark.parametrize(("precision", "limit"), [("float32", "AVX2"), ("mixed_bfloat16", "None")])
 def test_only_float32_is_limited_to_avx2(precision: str, limit: str, project: Project) -> None:
     program = (
         "import os\nfrom stages.backend import determinism\n"
