@@ -38,6 +38,11 @@ SHAPE = (28, 28, 1)
 # The project's own parameters, and what tests of a few hundred images train with instead.
 DEFAULTS: dict[str, Any] = YAML(typ="safe").load(ROOT / "tests/defaults.yaml")
 SMALL = {"epochs": 2, "batch_size": 32}
+# What an optimizer needs beside these, which are Adam's.
+OPTIMIZERS: dict[object, dict[str, float | None]] = {
+    "muon": {"momentum": 0.9, "weight_decay": 0.0},
+    "sgd": {"beta_1": None, "beta_2": None},
+}
 HISTORY = "epoch,loss,accuracy,val_loss,val_accuracy\n1,0.9,0.5,0.8,0.6\n2,0.5,0.7,0.4,0.8\n"
 
 
@@ -46,7 +51,8 @@ def model_params(**changes: object) -> ModelParams:
 
 
 def train_params(**changes: object) -> TrainParams:
-    return TrainParams.model_validate(DEFAULTS["train"] | SMALL | changes)
+    needed = OPTIMIZERS.get(changes.get("optimizer"), {})
+    return TrainParams.model_validate(DEFAULTS["train"] | SMALL | needed | changes)
 
 
 def recipe(name: str) -> dict[str, object]:

@@ -224,6 +224,36 @@ PARAMS: dict[str, tuple[str, Callable[[dict[str, Any]], object], str]] = {
     "beta of one": ("train", put("train.beta_2", 1.0), "train.beta_2: found 1.0"),
     "frozen in part": ("train", put("train.freeze_after", 1.5), "train.freeze_after: found 1.5"),
     "frozen before": ("train", put("train.freeze_after", -1), "train.freeze_after: found -1"),
+    "frozen after the end": (
+        "train",
+        put("train.freeze_after", 2),
+        "train.freeze_after: found 2; expected null or less than train.epochs, which is 2",
+    ),
+    "momentum for Adam": (
+        "train",
+        put("train.momentum", 0.9),
+        "params.yaml: train.momentum: found 0.9; expected null, since adam does not use it",
+    ),
+    "weight decay of nothing for Adam": (
+        "train",
+        put("train.weight_decay", 0.0),
+        "train.weight_decay: found 0.0; expected null, since adam does not use it",
+    ),
+    "Adam without a beta": (
+        "train",
+        put("train.beta_1", None),
+        "train.beta_1: found None; expected a number, since adam uses it",
+    ),
+    "betas for SGD": (
+        "train",
+        put("train.optimizer", "sgd"),
+        "train.beta_1: found 0.9; expected null, since sgd does not use it; train.beta_2: found",
+    ),
+    "Muon without momentum": (
+        "train",
+        put("train.optimizer", "muon"),
+        "train.momentum: found None; expected a number, since muon uses it; train.weight_decay",
+    ),
     "zero rate": ("train", put("train.learning_rate", 0), "learning_rate: found 0"),
     "no epochs": ("train", put("train.epochs", 0), "train.epochs: found 0"),
     "half an epoch": ("train", put("train.epochs", 0.5), "train.epochs: found 0.5"),

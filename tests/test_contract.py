@@ -71,7 +71,9 @@ def test_a_stage_opens_reads_and_writes_what_is_declared_and_nothing_else(
     libraries that are loaded. Arrays (memory-mapped ones too), tables, models and templates are
     opened by Python. What is written is seen on the disk, whoever wrote it.
     """
-    reproduced.set("train.optimizer", "muon")  # which uses all parameters of the others, too
+    # Muon uses all parameters of the other optimizers, and two more.
+    for key, value in {"optimizer": "muon", "momentum": 0.9, "weight_decay": 0.1}.items():
+        reproduced.set(f"train.{key}", value)
     root = reproduced.root
     outputs = locked(reproduced, stage, "outs")
     for output in outputs:

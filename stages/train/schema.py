@@ -2,11 +2,20 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from stages.common.params import PositiveInt, Section
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+# The parameters of an optimizer. Those of the others would do nothing, and are null.
+USES: dict[str, set[str]] = {
+    "adam": {"beta_1", "beta_2"},
+    "muon": {"beta_1", "beta_2", "momentum", "weight_decay"},
+    "sgd": set(),
+}
 
 
 class ModelParams(Section):
@@ -28,10 +37,10 @@ class TrainParams(Section):
     steps_per_epoch: PositiveInt | None
     validation_split: Annotated[float, Field(gt=0, lt=1)]
     optimizer: Literal["adam", "muon", "sgd"]  # RMSprop rounds differently on Intel and AMD
-    beta_1: Fraction
-    beta_2: Fraction
-    momentum: Fraction
-    weight_decay: Fraction
+    beta_1: Fraction | None
+    beta_2: Fraction | None
+    momentum: Fraction | None
+    weight_decay: Fraction | None
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["constant", "one_cycle"]
     precision: Literal["float32", "mixed_bfloat16"]
@@ -39,3 +48,30 @@ class TrainParams(Section):
     freeze_after: Annotated[int, Field(ge=0)] | None
     augmentation: AugmentationParams
     threads: PositiveInt
+
+    # Keys are checked in their order: `info.data` has those above that passed.
+    @field_validator("beta_1", "beta_2", "momentum", "weight_decay")
+    @classmethod
+    def set_exactly_where_used(cls, value: float | None, info: ValidationInfo) -> float | None:
+        """Require a number for a parameter that the optimizer uses, and null for one it ignores."""
+        if optimizer := info.data.get("optimizer"):
+            used = info.field_name in USES[optimizer]
+            if used and value is None:
+                raise refusal(f"expected a number, since {optimizer} uses it")
+            if not used and value is not None:
+                raise refusal(f"expected null, since {optimizer} does not use it")
+        return value
+
+    @field_validator("freeze_after")
+    @classmethod
+    def before_the_end(cls, value: int | None, info: ValidationInfo) -> int | None:
+        """Refuse to freeze after the last epoch, which changes nothing."""
+        epochs = info.data.get("epochs")
+        if value is not None and epochs is not None and value >= epochs:
+            raise refusal(f"expected null or less than train.epochs, which is {epochs}")
+        return value
+
+
+def refusal(expected: str) -> PydanticCustomError:
+    """Return what a validator raises; a ValueError's message would begin with "Value error"."""
+    return PydanticCustomError("refused", "{expected}", {"expected": expected})

@@ -42,6 +42,7 @@ def demand_much(project: Project) -> None:
     """Choose a training with all that a resumed one has to get right."""
     project.set("train.epochs", EPOCHS)
     project.set("train.optimizer", "muon")
+    project.set("train.momentum", 0.9)
     project.set("train.weight_decay", 0.1)
     project.set("train.schedule", "one_cycle")
     project.set("train.precision", "mixed_bfloat16")
