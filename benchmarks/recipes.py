@@ -24,15 +24,21 @@ def compare_recipes(runs: pd.DataFrame) -> str:
     return str(table.to_markdown(floatfmt=("", ".0f", *accuracy, *accuracy, ".4f", ".1f", ".3f")))
 
 
+def options(recipe: Path) -> str:
+    """Return the options with which `dvc exp run` runs a recipe."""
+    lines = recipe.read_text(encoding="utf-8").splitlines()
+    return " ".join(f"-S {line}" for line in lines if line and not line.startswith("#"))
+
+
 if __name__ == "__main__":
-    recipes = {path.name: path.read_text() for path in sorted(Path("recipes").iterdir())}
+    recipes = {path.name: options(path) for path in sorted(Path("recipes").iterdir())}
     trials = [(seed, *recipe) for seed in range(1, 11) for recipe in recipes.items()]
     trials += [(seed, "default", "") for seed in range(1, 6)]
     runs = []
     with fresh_clone():
-        for seed, name, options in sorted(trials):
+        for seed, name, overrides in sorted(trials):
             measure_run("git reset --quiet --hard")
-            run = measure_run(f"dvc exp run -S seed={seed} {options}")
+            run = measure_run(f"dvc exp run {overrides} -S seed={seed}")
             metrics = json.loads(METRICS.read_text())
             runs.append({"recipe": name, "seconds": sum(run.epochs)} | metrics)
             print(seed, runs[-1], flush=True)

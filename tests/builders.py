@@ -9,7 +9,6 @@ import importlib
 import json
 import os
 import re
-import shlex
 import shutil
 import struct
 import subprocess
@@ -56,10 +55,10 @@ def train_params(**changes: object) -> TrainParams:
 
 
 def recipe(name: str) -> dict[str, object]:
-    """Return the parameters that a recipe changes, which are options of `dvc exp run`."""
-    options = shlex.split((ROOT / "recipes" / name).read_text())
-    pairs = (option.partition("=") for option in options if option != "-S")
-    return {key: YAML(typ="safe").load(value) for key, _, value in pairs}
+    """Return the parameters that a recipe sets, by their dotted keys."""
+    lines = (ROOT / "recipes" / name).read_text().splitlines()
+    pairs = (line.split("=") for line in lines if line and not line.startswith("#"))
+    return {key: YAML(typ="safe").load(value) for key, value in pairs}
 
 
 def write_params(folder: Path) -> None:

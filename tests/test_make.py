@@ -64,6 +64,28 @@ def test_the_name_of_a_branch_is_one_argument_and_never_run(installed: Path, nam
     assert not (installed / "ran").exists()
 
 
+def test_a_recipe_is_run_with_its_parameters_and_without_its_comments(installed: Path) -> None:
+    (installed / "recipes").mkdir()
+    (installed / "recipes/small").write_text("# It's small.\n\nseed=1\nmodel.filters=[8,9]\n")
+    (installed / "model.filters=8").touch()  # which the shell would find for [8,9]
+    done = make(installed, "recipe", NAME="small")
+    arguments = "exp", "run", "-S", "seed=1", "-S", "model.filters=[8,9]"
+    assert done.stdout == "".join(f"dvc<{argument}>\n" for argument in arguments)
+
+
+@pytest.mark.parametrize("name", ["", "big", "$(touch ran)", ".."])
+def test_without_the_name_of_a_recipe_make_lists_them(installed: Path, name: str) -> None:
+    (installed / "recipes").mkdir()
+    for recipe in "large", "small":
+        (installed / "recipes" / recipe).touch()
+    done = make(installed, "recipe", NAME=name)
+    assert done.returncode
+    assert done.stdout == ""
+    line = f"make recipe: found NAME='{name}'; expected one of large small"
+    assert done.stderr.splitlines()[0] == line
+    assert not (installed / "ran").exists()
+
+
 def test_an_environment_that_could_not_be_completed_is_removed(folder: Path) -> None:
     """As on Debian without python3-venv, which leaves an environment without pip."""
     write_script(

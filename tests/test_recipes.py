@@ -1,29 +1,76 @@
-"""The recipes are overrides that `dvc exp run` takes, of the same network."""
+"""The recipes are whole sets of parameters for the same network."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from dvc.utils.hydra import apply_overrides
+from dvc.utils.serialize import load_yaml
 
 from benchmarks import recipes
-from stages.backend import archive
-from tests.builders import ROOT
-from tests.project import Project
+from stages.common import params
+from stages.train import model
+from stages.train.schema import ModelParams, TrainParams
+from tests.builders import ROOT, SHAPE, recipe, write_params
 
-RECIPES = sorted((ROOT / "recipes").iterdir())
+NAMES = sorted(path.name for path in (ROOT / "recipes").iterdir())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
-def test_a_recipe_trains_the_same_network(recipe: Path, reproduced: Project) -> None:
-    overrides = [*recipe.read_text().split(), "-S", "train.batch_size=32"]  # of a small data set
-    reproduced.run("dvc", "exp", "run", *overrides)
-    model = archive.load(reproduced.root / "models/model.keras")
-    assert model.count_params() == 70_378
-    # Everything that is overridden reached params.yaml.
-    text = (reproduced.root / "params.yaml").read_text()
-    for key, value in dict(override.split("=") for override in overrides[1::2]).items():
-        assert f"{key.split('.')[-1]}: {value}" in text
+def overrides(name: str) -> list[str]:
+    """Return what `dvc exp run` is given after each -S."""
+    return recipes.options(ROOT / "recipes" / name).split()[1::2]
+
+
+def keys(schema: type[params.Section], prefix: str) -> set[str]:
+    """Return the dotted keys of all parameters of a section."""
+    found = set()
+    for name, field in schema.model_fields.items():
+        inner: Any = field.annotation
+        section = isinstance(inner, type) and issubclass(inner, params.Section)
+        found |= keys(inner, f"{prefix}.{name}") if section else {f"{prefix}.{name}"}
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_sets_the_seed_and_every_parameter_of_network_and_training(name: str) -> None:
+    expected = {"seed"} | keys(ModelParams, "model") | keys(TrainParams, "train")
+    assert set(recipe(name)) == expected
+    assert len(overrides(name)) == len(expected), "none twice"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_opens_with_what_it_costs_and_gives_and_how_to_run_it(name: str) -> None:
+    head = (ROOT / "recipes" / name).read_text().partition("\n\n")[0].splitlines()
+    assert all(line.startswith("#") for line in head)
+    assert {"# Cost: ", "# Score:"} <= {line[:8] for line in head}
+    assert head[-1] == f"#     make recipe NAME={name}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_gives_the_same_parameters_whatever_was_set_before(
+    name: str, tmp_path: Path
+) -> None:
+    write_params(tmp_path)
+    path = tmp_path / "params.yaml"
+    apply_overrides(path, overrides(name))
+    alone = load_yaml(path)
+    for other in NAMES:
+        apply_overrides(path, overrides(other))
+    apply_overrides(path, overrides(name))
+    assert load_yaml(path) == alone
+    assert alone["prepare"]["dataset"] == "mnist", "the data stay one's own"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_trains_the_same_network(name: str, tmp_path: Path) -> None:
+    write_params(tmp_path)
+    path = tmp_path / "params.yaml"
+    apply_overrides(path, overrides(name))
+    document = load_yaml(path)
+    params.check("train", document["train"], TrainParams)
+    network = params.check("model", document["model"], ModelParams)
+    assert model.build(network, SHAPE, 10).count_params() == 70_378
 
 
 def test_the_table_has_mean_spread_worst_and_time_against_the_default() -> None:

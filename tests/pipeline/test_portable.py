@@ -23,12 +23,13 @@ DEMANDING = {
     "prepare.dataset": "shapes",  # JPEG files in colour, of 32 by 32 pixels
     "prepare.image_size": [28, 28],
     "train.optimizer": "muon",
+    "train.momentum": 0.9,
     "train.weight_decay": 0.1,
     "train.schedule": "one_cycle",
     "train.label_smoothing": 0.1,
     "train.augmentation.translation": 0.07,
 }
-ACCURATE = recipe("accurate") | {"train.epochs": 1}
+ACCURATE = recipe("accurate") | {"train.epochs": 1, "train.freeze_after": None}
 
 
 def emulate(project: Project, cpu: str) -> None:
