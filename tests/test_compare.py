@@ -12,7 +12,7 @@ import yaml
 from scipy.stats import binomtest
 
 from stages.common.errors import InputError
-from stages.common.intervals import wilson
+from stages.visualize.intervals import wilson
 from tests.project import Project, environment
 from tools.compare import Results, compare, describe, load
 

@@ -13,8 +13,8 @@ from dvc.exceptions import DvcException
 from dvc.utils.flatten import flatten
 
 from stages.common.errors import InputError, in_one_line
-from stages.common.intervals import wilson
 from stages.common.paths import METRICS, MISTAKES, X_TEST, Y_TEST
+from stages.visualize.intervals import wilson
 
 
 class Results(NamedTuple):

@@ -7,9 +7,9 @@ import pandas as pd
 
 from stages.common import params, paths
 from stages.common.files import load_names, write_bytes, write_text
-from stages.common.intervals import wilson
 from stages.common.stage import stage
 from stages.visualize import figures, page
+from stages.visualize.intervals import wilson
 from stages.visualize.schema import VisualizeParams
 
 
