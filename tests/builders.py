@@ -138,7 +138,8 @@ def write_results(folder: Path, names: list[str], table: pd.DataFrame) -> Path:
     (folder / paths.CLASSES).write_text("\n".join(names) + "\n", encoding="utf-8")
     (folder / paths.SUMMARY).write_text("Total params: <7>\n")
     (folder / paths.HISTORY).write_text(HISTORY)
-    test = {"loss": 0.5, "accuracy": 0.75, "errors": 2, "macro_f1": 0.7, "ece": 0.0625, "images": 8}
+    test = {"loss": 0.5, "accuracy": 0.75, "baseline": 0.5, "errors": 2}
+    test |= {"macro_f1": 0.7, "ece": 0.0625, "images": 8}
     validation = {"loss": 0.4, "accuracy": 0.8, "images": 123}
     (folder / paths.METRICS).write_text(json.dumps({"validation": validation, "test": test}))
     table.to_csv(folder / paths.PREDICTIONS, index_label="index")

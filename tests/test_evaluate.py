@@ -36,6 +36,7 @@ def test_metrics_are_those_computed_by_hand() -> None:
     assert metrics["loss"] == pytest.approx(by_hand, rel=1e-6)
     assert metrics["accuracy"] == 0.75
     assert metrics["errors"] == 1
+    assert metrics["baseline"] == 0.5, "two of four are of class 0"
     # Class 0: precision 1, recall 1/2; class 1: precision 1/2, recall 1; class 2: all right.
     assert metrics["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
     # Right at 50, 80 and 60 %, wrong at 50 %: only the two at 50 % share a bin, and are half right.
@@ -74,16 +75,33 @@ def test_kernels_are_found_wherever_the_first_convolution_stands() -> None:
     np.testing.assert_array_equal(kernels, network.layers[1].get_weights()[0])
 
 
-def test_what_the_stage_writes_is_of_the_test_set_and_of_the_last_epoch(prepared: Path) -> None:
+def test_what_the_stage_writes_is_of_the_test_set_and_of_the_last_epoch(
+    prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The model that is there has not been trained; Keras is asked what it thinks."""
     evaluate.main()
     metrics = json.loads(paths.METRICS.read_text())
     assert metrics["validation"] == {"loss": 0.4, "accuracy": 0.8, "images": 30}
     labels = np.load(paths.Y_TEST)
     guesses = keras.models.load_model(paths.MODEL).predict(np.load(paths.X_TEST), verbose=0)
+    never = 10 - len(set(guesses.argmax(axis=1)))
+    assert never
+    assert f"Never predicted:     {never} of 10 classes\n" in capsys.readouterr().out
+    assert metrics["test"]["baseline"] == np.bincount(labels).max() / 100
     wrong = np.flatnonzero(guesses.argmax(axis=1) != labels)
     mistakes = pd.read_csv(paths.MISTAKES)
     assert mistakes["index"].tolist() == wrong.tolist()
     assert mistakes["actual"].tolist() == labels[wrong].tolist()
     assert metrics["test"]["errors"] == len(wrong) == 100 - round(100 * metrics["test"]["accuracy"])
     np.testing.assert_allclose(np.load(paths.PROBABILITIES), guesses, rtol=1e-5)
+
+
+def test_where_every_class_is_predicted_nothing_is_said_of_it(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    certain = np.eye(10, dtype=np.float32)[np.load(paths.Y_TEST)]
+    monkeypatch.setattr(keras.Model, "predict", lambda *_, **__: certain)
+    evaluate.main()
+    printed = capsys.readouterr().out
+    assert "Test accuracy:       100.00%" in printed
+    assert "Never predicted" not in printed

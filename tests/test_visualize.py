@@ -2,6 +2,7 @@
 
 import base64
 import html
+import json
 import re
 import shutil
 import string
@@ -66,6 +67,9 @@ def test_the_head_tells_accuracy_and_its_interval_and_what_validation_reached(pa
     assert f"between {low:.2%} and {high:.2%} (Wilson" in page
     validation = "On the 123 images held out for validation, the last epoch reached 80.00%"
     assert f"{validation} (loss 0.4000)" in page
+    low, high = binomtest(98, 123).proportion_ci(method="wilson")
+    assert f"this accuracy's 95% interval, {low:.2%} to {high:.2%}, may be chance" in page
+    assert "Always naming the commonest class would give 50.00%." in page
 
 
 def test_each_class_has_its_row_of_scores_by_its_escaped_name(page: str) -> None:
@@ -172,6 +176,30 @@ def test_only_a_model_trained_in_bfloat16_is_said_to_need_one_type_of_cpu(
     needed = "of the type it was trained on, since bfloat16 has no portable kernels"
     assert needed not in page
     assert needed in draw(tmp_path)
+
+
+def test_a_model_that_is_no_better_than_the_commonest_class_is_said_to_be_so(
+    folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / paths.METRICS
+    metrics = json.loads(path.read_text())
+    metrics["test"]["accuracy"] = metrics["test"]["baseline"]
+    path.write_text(json.dumps(metrics))
+    said = "It is not better than always naming the commonest class, which gives 50.00%."
+    assert said in draw(tmp_path)
+
+
+def test_only_label_smoothing_makes_the_page_explain_the_losses_of_before_calibration(
+    page: str, folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "params.yaml"
+    path.write_text(path.read_text().replace("label_smoothing: 0.0", "label_smoothing: 0.1"))
+    smoothed = draw(tmp_path)
+    for said in "(loss 0.4000 before calibration)", "The losses here are those before this":
+        assert said in smoothed
+        assert said not in page
 
 
 LETTERS = list(string.digits + string.ascii_lowercase)

@@ -40,6 +40,9 @@ def main() -> None:
     print(f"Validation accuracy: {validation['accuracy']:.2%}")
     print(f"Test accuracy:       {test['accuracy']:.2%}")
     print(f"Test loss:           {test['loss']:.3f}")
+    # The precision of a class that was never predicted is NaN.
+    if never := int(class_scores["precision"].isna().sum()):
+        print(f"Never predicted:     {never} of {len(class_scores)} classes")
 
     metrics = {"train": {"portable": portable}, "validation": validation, "test": test}
     write_text(paths.METRICS, json.dumps(metrics, indent=2) + "\n")

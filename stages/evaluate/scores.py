@@ -54,13 +54,17 @@ def measure(
     class_scores: pd.DataFrame,
     bins: pd.DataFrame,
 ) -> dict[str, Any]:
-    """Return the metrics of class probabilities (n, classes) and of the tables made from them."""
+    """Return the metrics of class probabilities (n, classes) and of the tables made from them.
+
+    `baseline` is the accuracy of always naming the commonest class.
+    """
     labels = predictions["actual"].to_numpy()
     correct = predictions["predicted"] == labels
     losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
     return {
         "loss": float(losses.numpy().mean(dtype=np.float64)),
         "accuracy": float(correct.mean()),
+        "baseline": float(class_scores["support"].max() / len(labels)),
         "errors": int((~correct).sum()),
         "macro_f1": float(class_scores["f1"].mean()),
         "ece": calibration_error(bins),

@@ -19,7 +19,7 @@ def main() -> None:
     images = np.load(paths.X_TEST, mmap_mode="r")
     history = pd.read_csv(paths.HISTORY)
     metrics = json.loads(paths.METRICS.read_text(encoding="utf-8"))
-    test = metrics["test"]
+    test, validation = metrics["test"], metrics["validation"]
     predictions = pd.read_csv(paths.PREDICTIONS)
     bins = pd.read_csv(paths.CALIBRATION)
     kernels = np.load(paths.KERNELS)
@@ -41,6 +41,9 @@ def main() -> None:
         parameters=params.load_all(),
         metrics=metrics,
         interval=wilson(test["images"] - test["errors"], test["images"]),
+        validation_interval=wilson(
+            round(validation["accuracy"] * validation["images"]), validation["images"]
+        ),
         names=names,
         training_images=len(np.load(paths.Y_TRAIN, mmap_mode="r")),
         shape=images.shape,
