@@ -141,7 +141,8 @@ def write_results(folder: Path, names: list[str], table: pd.DataFrame) -> Path:
     test = {"loss": 0.5, "accuracy": 0.75, "baseline": 0.5, "errors": 2}
     test |= {"macro_f1": 0.7, "ece": 0.0625, "images": 8}
     validation = {"loss": 0.4, "accuracy": 0.8, "images": 123}
-    (folder / paths.METRICS).write_text(json.dumps({"validation": validation, "test": test}))
+    metrics = {"train": {"portable": "shown"}, "validation": validation, "test": test}
+    (folder / paths.METRICS).write_text(json.dumps(metrics))
     table.to_csv(folder / paths.PREDICTIONS, index_label="index")
     class_scores = scores.score_classes(table, len(names))
     class_scores.to_csv(folder / paths.CLASS_SCORES, index=False)

@@ -17,7 +17,8 @@ import pytest
 import yaml
 
 from stages.backend.runtime import keras
-from stages.common import errors, files
+from stages.common import files
+from stages.common.errors import in_one_line
 from stages.common.paths import MODEL
 from stages.prepare import idx
 from tests.builders import as_nobody, one_line, write_idx
@@ -181,8 +182,8 @@ def test_raw_data_without_permission(tmp_path: Path) -> None:
     path = tmp_path / "images"
     path.write_bytes(header(1, 1, 1) + b"\0")
     path.chmod(0)
-    with as_nobody(tmp_path), pytest.raises(SystemExit) as stopped:
-        errors.run_stage("prepare", lambda: print(idx.read(path, 3)))
+    with as_nobody(tmp_path), pytest.raises(SystemExit) as stopped, in_one_line("prepare"):
+        idx.read(path, 3)
     assert stopped.value.code == f"prepare: {path}: Permission denied"
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from stages.common import errors, params
+from stages.backend import dense, determinism
+from stages.common import params
+from stages.common.errors import in_one_line
 from stages.common.paths import PARAMS, RAW
 from stages.prepare import __main__ as prepare
 from stages.train import __main__ as train
@@ -111,7 +113,7 @@ def check_params() -> None:
 
 STAGES: dict[str, Callable[[], None]] = {
     "prepare": prepare.main,
-    "train": train.main,
+    "train": lambda: train.main(lambda: None),
     "visualize": check_params,
 }
 
@@ -119,7 +121,8 @@ STAGES: dict[str, Callable[[], None]] = {
 def ending(i: int, stage: str, main: Callable[[], None]) -> str:
     """Run a stage; return its one line, or that it is done."""
     try:
-        errors.run_stage(stage, main)
+        with in_one_line(stage):
+            main()
         line = f"{stage}: done"
     except SystemExit as stopped:
         line = str(stopped.code)
@@ -163,7 +166,9 @@ def test_random_damage_ends_well_or_in_one_line(
         monkeypatch.setattr(train, name, lambda *_: None)
     monkeypatch.setattr(seeding, "draw_weights", lambda *_: None)
     monkeypatch.setattr(os, "fsync", lambda _: None)  # most of the time otherwise
-    monkeypatch.setattr(checkpoint, "exclusive", lambda path: sys.exit(f"train: {path}"))
+    monkeypatch.setattr(dense, "replace", lambda _: None)
+    monkeypatch.setattr(determinism, "portability", lambda _: "shown")
+    monkeypatch.setattr(checkpoint, "prune", lambda path: sys.exit(f"train: {path}"))
     write_data_set(RAW / "mnist", train=60, test=20)
     (RAW / "mnist/classes.txt").write_text("".join(f"class {i}\n" for i in range(10)))
     good = {path: path.read_bytes() for path in [*(RAW / "mnist").iterdir(), PARAMS]}

@@ -26,8 +26,8 @@ def draw_weights(model: keras.Model, seed: int) -> None:
     place = 0
     for layer in leaves(model):
         for weight in layer.weights:
-            initializer = getattr(layer, f"{weight.name}_initializer", None)
-            config = initializer.get_config() if initializer else {}
+            initializer = getattr(layer, f"{weight.name}_initializer", keras.initializers.Zeros())
+            config = initializer.get_config()
             if "seed" in config:
                 config["seed"] = int(stream(seed, 0, place).generate_state(1)[0])
                 weight.assign(type(initializer).from_config(config)(weight.shape))

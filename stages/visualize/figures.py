@@ -128,9 +128,12 @@ def draw_calibration(bins: pd.DataFrame, error: float) -> Figure:
 def draw_kernels(kernels: np.ndarray) -> Figure:
     """Draw each kernel of (height, width, channels, n) in a grid that is twice as wide as high.
 
-    Three channels make a colour, which is grey where all weights are zero.
+    Three channels make a colour, which is grey where all weights are zero; of other numbers of
+    them, the mean is shown.
     """
-    n = kernels.shape[-1]
+    *_, channels, n = kernels.shape
+    if channels not in (1, 3):
+        kernels = kernels.mean(axis=2, keepdims=True)
     if not n:
         figure = plt.figure(figsize=(WIDTH, 1))
         figure.text(0.5, 0.5, "The network has no convolution", ha="center", va="center")

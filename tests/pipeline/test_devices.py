@@ -25,7 +25,7 @@ def test_two_devices_train_and_resume_to_the_same_bytes(reproduced: Project) -> 
     one = outputs(reproduced)
     ((code, text),) = trainings(reproduced, "whole", devices=2)
     assert code == 0
-    assert "Computing on GPUs (2)" in text
+    assert "Computing on 2 GPUs" in text
     first = outputs(reproduced)
     assert first["models/model.keras"] != one["models/model.keras"]
     killed, (code, text) = trainings(reproduced, "between epochs", "whole", devices=2)

@@ -6,8 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -80,7 +80,6 @@ def test_a_dozen_kills_in_a_row_change_no_byte(untrained: Project, uninterrupted
         assert code == -signal.SIGKILL, (point, text)
     assert untrained.repro("train") == ["train"]
     assert trained(untrained) == trained(uninterrupted)
-    assert not list((untrained.root / ".checkpoints").glob("*.checkpoint"))
 
 
 def kill_after(project: Project, seconds: float, with_signal: signal.Signals) -> bool:
@@ -172,6 +171,7 @@ def test_a_stage_killed_while_it_writes_leaves_nothing_that_looks_whole(
 
 def test_an_interrupted_training_is_resumed_even_after_another_one(reproduced: Project) -> None:
     before = reproduced.outputs()
+    forget(reproduced)
     model = reproduced.root / "models/model.keras"
     content = model.read_bytes()
     for name, seed in ("b", 1), ("a", 42):
@@ -190,37 +190,83 @@ def test_an_interrupted_training_is_resumed_even_after_another_one(reproduced: P
     assert reproduced.outputs() == before
 
 
-def test_the_next_repro_waits_for_a_training_that_outlived_its_own(reproduced: Project) -> None:
-    """SIGKILL to dvc alone orphans the training it started."""
+def forget(project: Project) -> None:
+    """Remove the checkpoint of the finished training, with which another would end at once."""
+    shutil.rmtree(project.root / ".checkpoints")
+
+
+def start(project: Project, *command: str) -> subprocess.Popen[str]:
+    options: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, cwd=project.root, env=project.env, **options)
+
+
+def read_until(process: subprocess.Popen[str], beginning: str) -> None:
+    assert process.stdout
+    for line in process.stdout:
+        if line.startswith(beginning):
+            return
+    pytest.fail(f"{process.args!r} ended without {beginning}")
+
+
+def overtake(project: Project, *repro: str) -> tuple[str, int, str]:
+    """Let a training outlive its dvc, and another `dvc repro` start meanwhile.
+
+    SIGKILL to dvc alone orphans the training that it started. Returns what the orphan printed, its
+    exit code, and what the other printed when it had waited.
+    """
+    forget(project)
+    first = start(project, sys.executable, "-m", "stages.train")
+    read_until(first, "Epoch 1/2")
+    first.send_signal(signal.SIGSTOP)
+    project.set("train.epochs", 1) if not repro else None
+    second = start(project, "dvc", "repro", *repro, "train")
+    read_until(second, "Waiting: another process is running a stage in this folder")
+    first.send_signal(signal.SIGCONT)
+    printed, _ = second.communicate(timeout=120)
+    assert second.returncode == 0
+    orphan, _ = first.communicate(timeout=120)
+    return orphan, first.returncode, printed
+
+
+def test_whoever_waits_for_a_training_that_outlived_its_own_dvc_finds_its_result(
+    reproduced: Project,
+) -> None:
     before = reproduced.outputs()
-    lock = reproduced.root / ".checkpoints/lock"
-    lock.unlink()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stages.train"],
-        cwd=reproduced.root,
-        env=reproduced.env,
-        stdout=subprocess.DEVNULL,
-    )
-    while not lock.exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGSTOP)
-    second = subprocess.Popen(
-        ["dvc", "repro", "--force", "--single-item", "train"],
-        cwd=reproduced.root,
-        env=reproduced.env,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert second.stdout is not None
-    waited = False
-    for line in second.stdout:
-        if line.startswith("Waiting"):
-            waited = True
-            os.kill(process.pid, signal.SIGCONT)
-    assert waited
-    assert (process.wait(60), second.wait(60)) == (0, 0)
+    _, code, printed = overtake(reproduced, "--force", "--single-item")
+    assert code == 0
+    assert "Resuming after epoch 2 of 2" in printed
     assert reproduced.outputs() == before
+
+
+def test_a_training_that_is_no_longer_wanted_ends_and_writes_over_nothing(
+    reproduced: Project,
+) -> None:
+    orphan, code, printed = overtake(reproduced)
+    assert code == 1
+    assert "train: train.epochs: changed while train ran, whose outputs were" in orphan
+    assert "Traceback" not in orphan
+    assert "Resuming" not in printed
+    assert len((reproduced.root / "reports/history.csv").read_text().splitlines()) == 2
+    assert "up to date" in reproduced.run("dvc", "status", "train").stdout
+
+
+def test_an_edit_during_a_run_is_not_recorded_and_costs_nothing_that_was_committed(
+    reproduced: Project,
+) -> None:
+    forget(reproduced)
+    before = reproduced.outputs()
+    reproduced.set("seed", 7)
+    run = start(reproduced, "dvc", "repro")
+    read_until(run, "Epoch 1/2")
+    reproduced.set("train.learning_rate", 0.5)
+    printed, _ = run.communicate(timeout=120)
+    assert run.returncode
+    assert "train: train.learning_rate: changed while train ran" in printed
+    assert not (reproduced.root / "models/model.keras").exists()
+    assert reproduced.outputs() == before
+    reproduced.run("git", "restore", "params.yaml", "dvc.lock", "reports")
+    reproduced.run("dvc", "checkout", "--force")
+    assert reproduced.repro() == []
 
 
 def test_a_diverged_training_stops_and_saves_no_model(reproduced: Project) -> None:

@@ -28,7 +28,7 @@ def test_a_product_and_its_gradients_are_those_of_matrices() -> None:
 @pytest.mark.parametrize("shape", [(5, 40), (5, 3, 40), (5, 2, 3, 40)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_dense_layers_are_replaced_by_what_gives_the_same(
-    activation: str | None, shape: tuple[int, ...], bias: bool
+    activation: str | None, shape: tuple[int, ...], bias: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layer = keras.layers.Dense(3, activation=activation, use_bias=bias, bias_initializer="ones")
     model = keras.Sequential([keras.Input(shape[1:]), layer])
@@ -36,11 +36,13 @@ def test_dense_layers_are_replaced_by_what_gives_the_same(
     dense.replace(model)
     product = dense.product
     used: list[object] = []
-    try:
-        dense.product = lambda *operands: used.append(1) or product(*operands)
-        found = model(draw(*shape)).numpy()
-    finally:
-        dense.product = product
+
+    def watch(*operands: object) -> object:
+        used.append(operands)
+        return product(*operands)
+
+    monkeypatch.setattr(dense, "product", watch)
+    found = model(draw(*shape)).numpy()
     assert used
     assert found == pytest.approx(expected, abs=1e-5)
     assert keras.layers.Dense(3).call.__func__ is keras.layers.Dense.call, "the class stays"
