@@ -47,6 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     # These take seconds, for which --help and mistakes in the arguments need not wait.
     import numpy as np
 
+    from pictures import PictureError
     from predict import picture
     from stages.backend import archive, determinism
     from stages.common.files import load_names
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
     for path in options.images:
         try:
             prepared.append((path, picture.load(path, **settings)))
-        except InputError as error:
+        except PictureError as error:
             print(printable(f"predict: {error}"), file=sys.stderr)
     if prepared:
         outputs = model.predict(np.stack([image for _, image in prepared]), verbose=0)

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stages.common.errors import InputError
-from stages.prepare import pictures
+import pictures
 from stages.prepare.dataset import scale
 
 # Fractions of the strongest contrast: below PAPER is background, above INK is full ink.
@@ -18,7 +17,7 @@ FAINT = 0.1  # of the range from black to white: less contrast is no drawing
 def load(path: Path, shape: tuple[int, int, int], centre_ink: bool) -> np.ndarray:
     """Return the picture at `path` as float32 of `shape` (height, width, channels) in [0, 1].
 
-    It is prepared as its data set was. Raises InputError if it can't be read.
+    It is prepared as its data set was. Raises PictureError if it can't be read.
     """
     if centre_ink:
         return prepare(read(path), *shape[:2])
@@ -28,7 +27,7 @@ def load(path: Path, shape: tuple[int, int, int], centre_ink: bool) -> np.ndarra
 def read(path: Path) -> np.ndarray:
     """Return the picture at `path` as float32 grey (height, width) in [0, 1].
 
-    Transparent parts are white, or black if nothing could be seen on white. Raises InputError if
+    Transparent parts are white, or black if nothing could be seen on white. Raises PictureError if
     it can't be read, or is blank.
     """
     image = pictures.load(path).convert("RGBA")
@@ -37,7 +36,9 @@ def read(path: Path) -> np.ndarray:
         grey = scale(np.asarray(pictures.on(background, image, "L")))
         if np.ptp(grey) >= FAINT:
             return grey
-    raise InputError(f"{path}: blank; expected something drawn, dark on light or light on dark")
+    raise pictures.PictureError(
+        f"{path}: blank; expected something drawn, dark on light or light on dark"
+    )
 
 
 def find_ink(grey: np.ndarray) -> Image.Image:

@@ -18,7 +18,7 @@ from tests.builders import ROOT, write_data_set, write_params
 
 # What a run or a check by hand needs; parameters, remote and data are the tests' own.
 PARTS = (
-    *("stages", "predict", "sweep", "tools", "dvc.yaml"),
+    *("stages", "pictures", "predict", "sweep", "tools", "dvc.yaml"),
     *("requirements", "requirements.txt", "pyproject.toml"),
     *(".gitignore", ".gitattributes", ".dvcignore", ".dvc/.gitignore"),
 )

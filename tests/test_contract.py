@@ -121,6 +121,7 @@ RERUNS: dict[str, tuple[str, ...]] = {
     "train.*": ("train", "visualize"),
     "train.validation_split": ("train", "evaluate", "visualize"),
     "visualize.*": ("visualize",),
+    "pictures/*": ("prepare",),
     "stages/prepare/*": ("prepare",),
     "stages/train/*": ("train",),
     "stages/evaluate/*": ("evaluate",),
@@ -186,9 +187,14 @@ def test_the_rerun_table_holds_for_every_parameter_and_for_a_file_of_each_folder
 
 def test_every_file_of_the_stages_has_its_row() -> None:
     listed = subprocess.run(
-        ["git", "ls-files", "stages"], cwd=ROOT, check=True, capture_output=True, text=True
+        ["git", "ls-files", "pictures", "stages"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout.split()
-    assert {row(path) for path in listed} == {key for key in RERUNS if key.startswith("stages/")}
+    folders = "pictures/", "stages/"
+    assert {row(path) for path in listed} == {key for key in RERUNS if key.startswith(folders)}
 
 
 def test_the_documentation_shows_the_rerun_table() -> None:
@@ -216,7 +222,11 @@ def test_byte_code_and_finder_notes_and_line_endings_make_no_stage_stale(
     clone = Project(reproduced.root.parent / "windows", reproduced.env)
     reproduced.run("dvc", "push")
     clone.run("dvc", "pull")
-    for folder in [*clone.root.glob("stages/*"), clone.root / "data/raw/mnist"]:
+    for folder in [
+        *clone.root.glob("stages/*"),
+        clone.root / "pictures",
+        clone.root / "data/raw/mnist",
+    ]:
         (folder / "__pycache__").mkdir()
         (folder / "__pycache__/model.cpython-311.pyc").write_bytes(b"byte code")
         (folder / ".DS_Store").write_bytes(b"notes")

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageDraw, ImageOps
 
+import pictures
 from predict import picture
-from stages.common.errors import InputError
-from stages.prepare import pictures
 from tests.builders import DIGITS, enlarge
 
 DAMAGED_EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x02\x01\x12"  # it ends before the tag's value
@@ -151,7 +150,7 @@ BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
 def test_a_bad_file_is_named_in_one_line(case: str, tmp_path: Path) -> None:
     name, make, reason = BAD[case]
     make(tmp_path / name)
-    with pytest.raises(InputError) as raised:
+    with pytest.raises(pictures.PictureError) as raised:
         picture.read(tmp_path / name)
     message = str(raised.value)
     assert message.startswith(f"{tmp_path / name}: ")

@@ -6,6 +6,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -13,9 +14,9 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+import pictures
 from stages.common.errors import InputError
 from stages.common.holdout import first_held_out
-from stages.prepare import pictures
 from stages.prepare.dataset import DataSet, Split
 from stages.prepare.schema import PrepareParams
 
@@ -68,19 +69,31 @@ def find(root: Path) -> dict[str, str]:
     return {str(root / path): found[path] for path in order}
 
 
+@contextmanager
+def input_errors() -> Iterator[None]:
+    """Turn a PictureError into an InputError of the same text."""
+    try:
+        yield
+    except pictures.PictureError as error:
+        raise InputError(str(error)) from None
+
+
 def on_all_cores(
     work: Callable[[str], T], paths: Sequence[str], description: str
 ) -> Iterator[list[T]]:
     """Yield what `work` returns for the paths, a block of them at a time, in their order."""
     if len(paths) <= CHUNK:  # starting processes would cost more than it saves
-        yield list(map(work, paths))
+        with input_errors():
+            block = list(map(work, paths))
+        yield block
         return
     # Processes: of a small picture, Python has more to do than Pillow. Ctrl-C is for their parent.
     pool = ProcessPoolExecutor(initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
     bar = tqdm(total=len(paths), desc=description, unit="picture", leave=False, disable=None)
     with pool, bar:
         for start in range(0, len(paths), BLOCK):
-            block = list(pool.map(work, paths[start : start + BLOCK], chunksize=CHUNK))
+            with input_errors():
+                block = list(pool.map(work, paths[start : start + BLOCK], chunksize=CHUNK))
             bar.update(len(block))
             yield block
 
@@ -152,7 +165,8 @@ def read(folder: Path, settings: PrepareParams) -> DataSet:
     blocks = on_all_cores(inspect, [*train, *test], "Looking at files")
     colours, digests = zip(*(found for block in blocks for found in block), strict=True)
     warn_of_copies(train, test, digests)
-    height, width = settings.image_size or pictures.load(Path(next(iter(train)))).size[::-1]
+    with input_errors():
+        height, width = settings.image_size or pictures.load(Path(next(iter(train)))).size[::-1]
     shape = (height, width, 3 if any(colours) else 1)
     work = partial(decode, shape=shape, resize=settings.image_size is not None)
     names = sorted(set(train.values()))

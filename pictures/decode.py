@@ -1,4 +1,4 @@
-"""Decode PNG and JPEG files, alike in a data set and for a prediction."""
+"""Decode PNG and JPEG files."""
 
 import warnings
 from collections.abc import Iterator
@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from stages.common.errors import InputError
-
 FORMATS = "PNG", "JPEG"
 LARGEST = 1000  # pixels; more of them only cost time
 GREY = "1", "L", "LA", "I;16"  # the modes without colours
@@ -17,9 +15,13 @@ GREY = "1", "L", "LA", "I;16"  # the modes without colours
 Image.MAX_IMAGE_PIXELS = None  # opened has limits of its own
 
 
+class PictureError(ValueError):
+    """A file that can't be used as a picture: its path, what was found, what was expected."""
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
-    """Open a PNG or JPEG file; raise InputError if it is anything else, damaged, or too large."""
+    """Open a PNG or JPEG file; raise PictureError if it is anything else, damaged, or too large."""
     expected = "a PNG or JPEG file"
     try:
         # What Pillow warns of (damaged EXIF data, for example) does no harm here.
@@ -34,7 +36,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     except Exception as error:  # Pillow raises whatever the damage provokes
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         reason = reason.removesuffix(f" {str(path)!r}")
-        raise InputError(f"{path}: {reason}; expected {expected}") from None
+        raise PictureError(f"{path}: {reason}; expected {expected}") from None
 
 
 def load(path: Path) -> Image.Image:
