@@ -15,10 +15,10 @@ epochs = params.load_all()["train"]["epochs"]
 raw = Path("data/raw/mnist")
 
 keras.utils.set_random_seed(42)
-x_train = idx.read(raw / "train-images-idx3-ubyte.gz", 3)[..., None].astype("float32") / 255
-y_train = idx.read(raw / "train-labels-idx1-ubyte.gz", 1)
-x_test = idx.read(raw / "t10k-images-idx3-ubyte.gz", 3)[..., None].astype("float32") / 255
-y_test = idx.read(raw / "t10k-labels-idx1-ubyte.gz", 1)
+x_train = idx.read_array(raw / "train-images-idx3-ubyte.gz", 3)[..., None].astype("float32") / 255
+y_train = idx.read_array(raw / "train-labels-idx1-ubyte.gz", 1)
+x_test = idx.read_array(raw / "t10k-images-idx3-ubyte.gz", 3)[..., None].astype("float32") / 255
+y_test = idx.read_array(raw / "t10k-labels-idx1-ubyte.gz", 1)
 
 model = keras.Sequential([keras.Input((28, 28, 1))])
 for filters in 32, 64:

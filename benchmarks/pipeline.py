@@ -83,7 +83,7 @@ def repeat_images() -> Iterator[int]:
 
 def write_pictures() -> Iterator[int]:
     """Write MNIST's images as PNG files in folders; yield each of four sizes when it is reached."""
-    images = idx.read(RAW / "mnist/train-images-idx3-ubyte.gz", 3)
+    images = idx.read_array(RAW / "mnist/train-images-idx3-ubyte.gz", 3)
     for i in range(70_000):
         path = RAW / f"pictures/{i % 10}/{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,18 +1,33 @@
-"""Decode PNG and JPEG files."""
+"""Decode PNG and JPEG files to 8 bits, upright. Nothing but pixels and orientation is looked at."""
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
-FORMATS = "PNG", "JPEG"
-LARGEST = 1000  # pixels; more of them only cost time
+from pictures import png
+
+JPEG = b"\xff\xd8\xff"
+LARGEST = 1000  # pixels of a side; more of them only cost time
 GREY = "1", "L", "LA", "I;16"  # the modes without colours
 
-Image.MAX_IMAGE_PIXELS = None  # opened has limits of its own
+# What turns a picture upright, by the orientation in its EXIF data: 1 is upright.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = 5, 6, 7, 8
 
 
 class PictureError(ValueError):
@@ -20,33 +35,77 @@ class PictureError(ValueError):
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
-    """Open a PNG or JPEG file; raise PictureError if it is anything else, damaged, or too large."""
+def opened(path: Path) -> Iterator[PngImageFile | JpegImageFile]:
+    """Open a PNG or JPEG file, none of whose pixels are decoded yet.
+
+    Raises PictureError if it is anything else, damaged, or too large, or if the block fails.
+    """
     expected = "a PNG or JPEG file"
     try:
         # What Pillow warns of (damaged EXIF data, for example) does no harm here.
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
-            # Baseline JPEG is decoded at an eighth of its size, anything else in 0.7 GB.
-            whole = image.format == "PNG" or "progressive" in image.info
-            megapixels = 89 if whole else 200
+        with warnings.catch_warnings(action="ignore"), identified(path) as image:
+            # Baseline JPEG can be decoded at an eighth of its size, anything else in 0.7 GB.
+            baseline = isinstance(image, JpegImageFile) and "progressive" not in image.info
+            megapixels = 200 if baseline else 89
             if image.width * image.height > megapixels * 1_000_000:
                 expected = f"at most {megapixels} megapixels"
                 raise ValueError(f"{image.width} x {image.height} pixels")
             yield image
     except Exception as error:  # Pillow raises whatever the damage provokes
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        reason = reason.removesuffix(f" {str(path)!r}")
         raise PictureError(f"{path}: {reason}; expected {expected}") from None
 
 
-def load(path: Path) -> Image.Image:
-    """Return the picture at `path`, 8 bits deep, upright as its EXIF data say."""
+def identified(path: Path) -> PngImageFile | JpegImageFile:
+    """Read a file, and have Pillow look at its header; raise ValueError for another format."""
+    with path.open("rb") as stream:
+        start = stream.read(len(png.SIGNATURE))
+        if not start.startswith((png.SIGNATURE, JPEG)):
+            raise ValueError("cannot identify image file")
+        content = start + stream.read()
+    try:
+        # Not Image.open: it also reads the index of further pictures in a JPEG file, or fails to.
+        if start == png.SIGNATURE:
+            return PngImageFile(BytesIO(png.without_metadata(content)))
+        return JpegImageFile(BytesIO(content))
+    except SyntaxError as error:
+        raise ValueError(f"damaged ({error})") from None
+
+
+def load(path: Path, size: tuple[int, int]) -> Image.Image:
+    """Return the picture at `path`, 8 bits deep, upright as its EXIF data say.
+
+    A JPEG file that is larger than `size` (height, width) may come at 1/2, 1/4 or 1/8 of its own
+    size, but its sides stay as long as the longest of `size` and as LARGEST.
+    """
+    side = max(LARGEST, *size)
     with opened(path) as image:
-        image.draft(None, (LARGEST, LARGEST))
-        ImageOps.exif_transpose(image, in_place=True)
-        image.load()
-        deep = image.mode == "I;16"  # Pillow would clip it
-        return image.point(lambda value: value / 256).convert("L") if deep else image
+        if isinstance(image, PngImageFile):
+            decoded = png.decode(image)
+        else:
+            image.draft(None, (side, side))
+            image.load()
+            decoded = image
+        turn = TURNS.get(orientation(image))
+        return decoded.transpose(turn) if turn is not None else decoded
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Return height and width of an opened picture as they will be when it is upright."""
+    return image.size if orientation(image) in SIDEWAYS else image.size[::-1]
+
+
+def orientation(image: Image.Image) -> int:
+    """Return the orientation in an opened picture's EXIF data; without any it is 1, upright."""
+    # Not Pillow's getexif and exif_transpose: they obey XMP as well, and the second one fails for
+    # EXIF data that it can't write again.
+    exif = Image.Exif()
+    try:
+        exif.load(image.info.get("exif", b""))
+    except Exception:  # damaged: Pillow raises whatever that provokes
+        return 1
+    found = exif.get(ExifTags.Base.Orientation)
+    return found if found in TURNS else 1
 
 
 def on(background: str, image: Image.Image, mode: str) -> Image.Image:

@@ -21,7 +21,7 @@ def load(path: Path, shape: tuple[int, int, int], centre_ink: bool) -> np.ndarra
     """
     if centre_ink:
         return prepare(read(path), *shape[:2])
-    return scale(pictures.as_array(pictures.load(path), shape))
+    return scale(pictures.as_array(pictures.load(path, shape[:2]), shape))
 
 
 def read(path: Path) -> np.ndarray:
@@ -30,8 +30,9 @@ def read(path: Path) -> np.ndarray:
     Transparent parts are white, or black if nothing could be seen on white. Raises PictureError if
     it can't be read, or is blank.
     """
-    image = pictures.load(path).convert("RGBA")
-    image.thumbnail((pictures.LARGEST, pictures.LARGEST))
+    size = (pictures.LARGEST, pictures.LARGEST)
+    image = pictures.load(path, size).convert("RGBA")
+    image.thumbnail(size)
     for background in "white", "black":
         grey = scale(np.asarray(pictures.on(background, image, "L")))
         if np.ptp(grey) >= FAINT:

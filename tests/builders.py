@@ -31,7 +31,7 @@ from stages.train.schema import ModelParams, TrainParams
 
 ROOT = Path(__file__).parents[1]
 MNIST = ROOT / "data/raw/mnist"
-DIGITS = idx.read(MNIST / "t10k-images-idx3-ubyte.gz", 3)[:20]
+DIGITS = idx.read_array(MNIST / "t10k-images-idx3-ubyte.gz", 3)[:20]
 SHAPE = (28, 28, 1)
 
 # The project's own parameters, and what tests of a few hundred images train with instead.
@@ -81,7 +81,7 @@ def write_data_set(folder: Path, train: int = 300, test: int = 100) -> None:
     for prefix, n in ("train", train), ("t10k", test):
         for kind, ndim in ("images-idx3", 3), ("labels-idx1", 1):
             name = f"{prefix}-{kind}-ubyte"
-            write_idx(folder / name, idx.read(MNIST / f"{name}.gz", ndim)[:n])
+            write_idx(folder / name, idx.read_array(MNIST / f"{name}.gz", ndim)[:n])
 
 
 def write_shapes(folder: Path, n: int = 300) -> None:

@@ -78,8 +78,8 @@ def count() -> None:
 
     determinism.pin(threads=1)
     model = archive.load(MODEL)
-    images = idx.read(MNIST / "t10k-images-idx3-ubyte.gz", 3)
-    labels = idx.read(MNIST / "t10k-labels-idx1-ubyte.gz", 1)
+    images = idx.read_array(MNIST / "t10k-images-idx3-ubyte.gz", 3)
+    labels = idx.read_array(MNIST / "t10k-labels-idx1-ubyte.gz", 1)
     for k, (kind, draw) in enumerate(KINDS.items()):
         chosen = np.random.default_rng([1, k]).permutation(len(images))[:2000]
         prepared = []

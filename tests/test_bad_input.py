@@ -69,7 +69,7 @@ def gz(path: str, change: Callable[[bytes], bytes]) -> Change:
 
 
 def labels(path: str, change: Callable[[np.ndarray], np.ndarray]) -> Change:
-    return lambda: write_idx(Path(path), change(idx.read(Path(path), 1)))
+    return lambda: write_idx(Path(path), change(idx.read_array(Path(path), 1)))
 
 
 def flip(content: bytes, place: int) -> bytes:
@@ -183,7 +183,7 @@ def test_raw_data_without_permission(tmp_path: Path) -> None:
     path.write_bytes(header(1, 1, 1) + b"\0")
     path.chmod(0)
     with as_nobody(tmp_path), pytest.raises(SystemExit) as stopped, in_one_line("prepare"):
-        idx.read(path, 3)
+        idx.read_array(path, 3)
     assert stopped.value.code == f"prepare: {path}: Permission denied"
 
 

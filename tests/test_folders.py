@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, ImageDraw, ImageOps
 
 from stages.common import errors, paths
 from stages.prepare import __main__ as prepare
-from stages.prepare import dataset, folders, idx
+from stages.prepare import folders, idx, parallel
 from stages.prepare.schema import PrepareParams
 from tests.builders import DEFAULTS, MNIST, as_nobody, one_line, write_idx, write_params
 from tests.project import Project
@@ -70,11 +70,11 @@ def save_set() -> None:
 def test_pictures_give_the_bytes_of_idx_files_in_the_order_of_their_hashes(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folders, "BLOCK", 70)
-    monkeypatch.setattr(dataset, "PART", 50)
+    monkeypatch.setattr(parallel, "BLOCK", 70)
+    monkeypatch.setattr(idx, "PART", 50)
     for part, prefix, n in ("train", "train", 120), ("test", "t10k", 70):
-        images = idx.read(MNIST / f"{prefix}-images-idx3-ubyte.gz", 3)[:n]
-        labels = idx.read(MNIST / f"{prefix}-labels-idx1-ubyte.gz", 1)[:n]
+        images = idx.read_array(MNIST / f"{prefix}-images-idx3-ubyte.gz", 3)[:n]
+        labels = idx.read_array(MNIST / f"{prefix}-labels-idx1-ubyte.gz", 1)[:n]
         names = [f"{label}/{i}.png" for i, label in enumerate(labels)]
         for name, image in zip(names, images, strict=True):
             save(f"{part}/{name}", Image.fromarray(image))
@@ -223,7 +223,7 @@ def test_a_picture_in_both_sets_is_told(
     run()
     assert capsys.readouterr().err == (
         f"prepare: data/raw/ours/test/{first} is the same file as data/raw/ours/train/a/1.png; "
-        "2 of 5 test pictures are training pictures, too\n"
+        "2 of 5 test pictures are also training pictures\n"
     )
 
 

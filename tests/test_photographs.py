@@ -16,7 +16,7 @@ def test_photographs_come_close_to_the_digits(ruled: bool, bound: float, tmp_pat
     random = np.random.default_rng(0)
     path = tmp_path / "a.jpg"
     differences = []
-    for digit in idx.read(MNIST / "train-images-idx3-ubyte.gz", 3)[-20:]:
+    for digit in idx.read_array(MNIST / "train-images-idx3-ubyte.gz", 3)[-20:]:
         photographs.photograph(digit, path, random, ruled)
         prepared = picture.prepare(picture.read(path), 28, 28)
         differences.append(np.abs(prepared[..., 0] - digit / 255).mean())

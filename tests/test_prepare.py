@@ -22,7 +22,7 @@ def test_idx_holds_what_was_written_by_hand(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     content = HEADER + PIXELS
     path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-    images = idx.read(path, ndim=3)
+    images = idx.read_array(path, ndim=3)
     assert images.dtype == np.uint8
     assert images.tolist() == [[[0, 51, 102], [153, 204, 255]], [[1, 2, 3], [4, 5, 6]]]
 

@@ -5,7 +5,8 @@ import json
 from stages.common import params, paths
 from stages.common.files import write_array, write_parts, write_text
 from stages.common.stage import stage
-from stages.prepare import dataset, folders
+from stages.prepare import folders, idx
+from stages.prepare.dataset import scale
 from stages.prepare.schema import PrepareParams
 
 
@@ -13,12 +14,12 @@ def main() -> None:
     settings = params.load("prepare", PrepareParams)
     folder = paths.RAW / settings.dataset
     of_pictures = folders.are_in(folder)
-    train, test, names, shape = (folders if of_pictures else dataset).read(folder, settings)
+    train, test, names, shape = (folders if of_pictures else idx).read(folder, settings)
     print(f"{folder}: {len(train.labels):,} training and {len(test.labels):,} test images")
 
-    write_parts(paths.X_TRAIN, map(dataset.scale, train.images), (len(train.labels), *shape))
+    write_parts(paths.X_TRAIN, map(scale, train.images), (len(train.labels), *shape))
     write_array(paths.Y_TRAIN, train.labels)
-    write_parts(paths.X_TEST, map(dataset.scale, test.images), (len(test.labels), *shape))
+    write_parts(paths.X_TEST, map(scale, test.images), (len(test.labels), *shape))
     write_array(paths.Y_TEST, test.labels)
     write_text(paths.CLASSES, "\n".join(names) + "\n")
     preparation = {"shape": shape, "centre_ink": settings.centre_ink and not of_pictures}

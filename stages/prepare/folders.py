@@ -1,30 +1,92 @@
 """A data set of pictures, with a folder for each class, as torchvision's ImageFolder has it."""
 
 import hashlib
-import signal
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm  # type: ignore[import-untyped]
 
 import pictures
 from stages.common.errors import InputError
 from stages.common.holdout import first_held_out
 from stages.prepare.dataset import DataSet, Split
+from stages.prepare.parallel import on_all_cores
 from stages.prepare.schema import PrepareParams
 
 SUFFIXES = ".png", ".jpg", ".jpeg"
 LITTER = "thumbs.db", "desktop.ini"  # of file managers, besides names that start with a dot
-BLOCK, CHUNK = 1000, 50  # pictures in memory, and those that a process gets at a time
 
-T = TypeVar("T")
+Shape = tuple[int, int, int]  # height, width and channels
+
+
+class Look(NamedTuple):
+    """What is known of a picture before it is decoded."""
+
+    size: tuple[int, int]  # height and width in pixels, upright
+    has_colours: bool
+    digest: bytes  # the SHA-256 of its file
+
+
+def read(folder: Path, settings: PrepareParams) -> DataSet:
+    """Open the data set in `folder`, whose pictures become RGB if one has colours, else grey.
+
+    Raises InputError, naming the file, if anything is missing, damaged or contradictory. Pixels are
+    checked only when they are read.
+    """
+    train, test = divide(folder, settings.test_split)
+    looks = look_at_all([*train, *test])
+    warn_of_copies(train, test, looks)
+    shape = choose_shape(looks, settings.image_size)
+    names = sorted(set(train.values()))
+    return DataSet(
+        Split(number(train.values(), names), decode_all([*train], shape)),
+        Split(number(test.values(), names), decode_all([*test], shape)),
+        names,
+        shape,
+    )
+
+
+def are_in(folder: Path) -> bool:
+    """Return whether `folder` has folders of pictures, and no IDX files."""
+    return bool(folder.is_dir() and subfolders(folder) and not list(folder.glob("*-ubyte*")))
+
+
+def divide(folder: Path, test_split: float) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the pictures to train on and those to test on, with their classes.
+
+    Without folders train/ and test/, the last part is held out to test on. Raises InputError if
+    there is only one class, or if a part lacks one; only a held-out part may.
+    """
+    has_parts = [path.name for path in subfolders(folder)] == ["test", "train"]
+    if has_parts:
+        train, test = find(folder / "train"), find(folder / "test")
+    else:
+        found = list(find(folder).items())
+        first = first_held_out(len(found), test_split)
+        train, test = dict(found[:first]), dict(found[first:])
+
+    classes = {*train.values(), *test.values()}
+    missing, untested = classes.difference(train.values()), classes.difference(test.values())
+    if len(classes) < 2:
+        raise InputError(
+            f"{folder}: classes are {[*classes]}; expected a folder for each, at least two"
+        )
+    if has_parts and (missing or untested):
+        part = "training" if missing else "test"
+        raise InputError(f"{folder}: no {part} picture of the class {min(missing or untested)}")
+    if missing or not test:
+        left = f"of the class {min(missing)} to train on" if missing else "to test on"
+        raise InputError(
+            f"{folder}: prepare.test_split {test_split} leaves no picture {left}; expected some to "
+            "train on of each class, and some to test on"
+        )
+    return train, test
 
 
 def visible(folder: Path) -> list[Path]:
@@ -35,11 +97,6 @@ def visible(folder: Path) -> list[Path]:
 
 def subfolders(folder: Path) -> list[Path]:
     return [path for path in visible(folder) if path.is_dir()]
-
-
-def are_in(folder: Path) -> bool:
-    """Return whether `folder` has folders of pictures, and no IDX files."""
-    return bool(folder.is_dir() and subfolders(folder) and not list(folder.glob("*-ubyte*")))
 
 
 def find(root: Path) -> dict[str, str]:
@@ -70,7 +127,7 @@ def find(root: Path) -> dict[str, str]:
 
 
 @contextmanager
-def input_errors() -> Iterator[None]:
+def as_input_error() -> Iterator[None]:
     """Turn a PictureError into an InputError of the same text."""
     try:
         yield
@@ -78,103 +135,58 @@ def input_errors() -> Iterator[None]:
         raise InputError(str(error)) from None
 
 
-def on_all_cores(
-    work: Callable[[str], T], paths: Sequence[str], description: str
-) -> Iterator[list[T]]:
-    """Yield what `work` returns for the paths, a block of them at a time, in their order."""
-    if len(paths) <= CHUNK:  # starting processes would cost more than it saves
-        with input_errors():
-            block = list(map(work, paths))
-        yield block
-        return
-    # Processes: of a small picture, Python has more to do than Pillow. Ctrl-C is for their parent.
-    pool = ProcessPoolExecutor(initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
-    bar = tqdm(total=len(paths), desc=description, unit="picture", leave=False, disable=None)
-    with pool, bar:
-        for start in range(0, len(paths), BLOCK):
-            with input_errors():
-                block = list(pool.map(work, paths[start : start + BLOCK], chunksize=CHUNK))
-            bar.update(len(block))
-            yield block
-
-
-def inspect(path: str) -> tuple[bool, bytes]:
-    """Return whether a picture has colours, and the SHA-256 of its file."""
+@as_input_error()
+def look_at(path: str) -> Look:
     with pictures.opened(Path(path)) as image:
-        has_colours = image.mode not in pictures.GREY
-    return has_colours, hashlib.sha256(Path(path).read_bytes()).digest()
+        size, has_colours = pictures.upright_size(image), image.mode not in pictures.GREY
+    return Look(size, has_colours, hashlib.sha256(Path(path).read_bytes()).digest())
 
 
-def decode(path: str, shape: tuple[int, int, int], resize: bool) -> np.ndarray:
-    """Return a picture as uint8 of `shape`; raise InputError for another size without `resize`."""
-    image = pictures.load(Path(path))
-    height, width = shape[:2]
-    if not resize and image.size != (width, height):
-        raise InputError(
-            f"{path}: {image.height} by {image.width} pixels; expected {height} by {width} like "
-            "the first one, or a prepare.image_size to which all are resized"
-        )
-    return pictures.as_array(image, shape)
+def look_at_all(paths: Sequence[str]) -> dict[str, Look]:
+    """Return a Look at each of the pictures, by its path."""
+    blocks = on_all_cores(look_at, paths, "Looking at files")
+    return dict(zip(paths, chain.from_iterable(blocks), strict=True))
 
 
-def divide(folder: Path, test_split: float) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the pictures to train on and those to test on, with their classes.
-
-    Without folders train/ and test/, the last part is held out to test on. Raises InputError if
-    there is only one class, or if a part lacks one; only a held-out part may.
-    """
-    if [path.name for path in subfolders(folder)] == ["test", "train"]:
-        train, test = find(folder / "train"), find(folder / "test")
-        parts = {"training": train, "test": test}
-    else:
-        found = list(find(folder).items())
-        first = first_held_out(len(found), test_split)
-        train, test = dict(found[:first]), dict(found[first:])
-        parts = {"training": train}
-    names = {*train.values(), *test.values()}
-    for part, members in parts.items():
-        if lacks := names.difference(members.values()):
-            raise InputError(f"{folder}: no {part} picture of the class {min(lacks)}")
-    if len(names) < 2:
-        raise InputError(
-            f"{folder}: classes are {[*names]}; expected a folder for each, at least two"
-        )
-    return train, test
-
-
-def warn_of_copies(train: Iterable[str], test: Iterable[str], digests: Iterable[bytes]) -> None:
-    """Say on stderr which test pictures, by the `digests` of both, are training pictures, too."""
-    digest = iter(digests)
-    originals = {next(digest): path for path in train}
-    tested = [(path, originals.get(next(digest))) for path in test]
-    if copies := [pair for pair in tested if pair[1]]:
+def warn_of_copies(train: Iterable[str], test: Iterable[str], looks: Mapping[str, Look]) -> None:
+    """Say on stderr how many test pictures are the same file as a training picture."""
+    originals = {looks[path].digest: path for path in train}
+    tested = [(path, originals.get(looks[path].digest)) for path in test]
+    if copies := [(path, original) for path, original in tested if original]:
         print(
             "prepare: {} is the same file as {};".format(*copies[0]),
-            f"{len(copies)} of {len(tested)} test pictures are training pictures, too",
+            f"{len(copies)} of {len(tested)} test pictures are also training pictures",
             file=sys.stderr,
         )
 
 
-def read(folder: Path, settings: PrepareParams) -> DataSet:
-    """Open the data set in `folder`, whose pictures become RGB if one has colours, else grey.
+def choose_shape(looks: Mapping[str, Look], image_size: Sequence[int] | None) -> Shape:
+    """Return the shape of all images: in colour if one picture has colours.
 
-    Raises InputError, naming the file, if anything is missing, damaged or contradictory. Pixels are
-    checked only when they are read.
+    Raises InputError if the pictures differ in size, and no `image_size` (height, width) is given.
     """
-    train, test = divide(folder, settings.test_split)
-    blocks = on_all_cores(inspect, [*train, *test], "Looking at files")
-    colours, digests = zip(*(found for block in blocks for found in block), strict=True)
-    warn_of_copies(train, test, digests)
-    with input_errors():
-        height, width = settings.image_size or pictures.load(Path(next(iter(train)))).size[::-1]
-    shape = (height, width, 3 if any(colours) else 1)
-    work = partial(decode, shape=shape, resize=settings.image_size is not None)
-    names = sorted(set(train.values()))
-    numbers = {name: number for number, name in enumerate(names)}
+    height, width = image_size or next(iter(looks.values())).size
+    for path, look in looks.items():
+        if not image_size and look.size != (height, width):
+            raise InputError(
+                f"{path}: {look.size[0]} by {look.size[1]} pixels; expected {height} by {width} "
+                "like the first one, or a prepare.image_size to which all are resized"
+            )
+    return height, width, 3 if any(look.has_colours for look in looks.values()) else 1
 
-    def split(part: dict[str, str]) -> Split:
-        labels = [numbers[name] for name in part.values()]
-        images = map(np.stack, on_all_cores(work, [*part], "Decoding"))
-        return Split(np.array(labels, np.min_scalar_type(len(names) - 1)), images)
 
-    return DataSet(split(train), split(test), names, shape)
+def number(labels: Iterable[str], names: Sequence[str]) -> np.ndarray:
+    """Return for each label its place among the sorted names, in the smallest type for all."""
+    places = {name: place for place, name in enumerate(names)}
+    return np.array([places[name] for name in labels], np.min_scalar_type(len(names) - 1))
+
+
+@as_input_error()
+def decode(path: str, shape: Shape) -> np.ndarray:
+    """Return a picture as uint8 of `shape`, resized unless it has that size."""
+    return pictures.as_array(pictures.load(Path(path), shape[:2]), shape)
+
+
+def decode_all(paths: Sequence[str], shape: Shape) -> Iterator[np.ndarray]:
+    """Yield blocks of pictures, uint8 (k, *shape), in their order."""
+    return map(np.stack, on_all_cores(partial(decode, shape=shape), paths, "Decoding"))

@@ -1,4 +1,4 @@
-"""Read IDX, the format of MNIST and its relatives: https://yann.lecun.org/exdb/mnist/."""
+"""A data set of four IDX files, the format of MNIST: https://yann.lecun.org/exdb/mnist/."""
 
 import gzip
 import math
@@ -10,6 +10,60 @@ from pathlib import Path
 import numpy as np
 
 from stages.common.errors import InputError
+from stages.common.files import load_names
+from stages.prepare.dataset import DataSet, Split
+from stages.prepare.schema import PrepareParams
+
+PART = 1000  # images that are scaled at a time: with 28x28 pixels, 3 MB
+
+
+def read(folder: Path, settings: PrepareParams) -> DataSet:
+    """Open the data set in `folder`, its classes named by its classes.txt, or else 0, 1, ...
+
+    Raises InputError, naming the file, if anything is missing, damaged or contradictory.
+    """
+    (train, shape), (test, other) = read_split(folder, "train"), read_split(folder, "t10k")
+    if shape != other:
+        raise InputError(
+            f"{folder}: training images are {shape[:2]}, test images {other[:2]}; expected one size"
+        )
+    if settings.image_size:
+        raise InputError(
+            f"params.yaml: prepare.image_size is {settings.image_size}; expected null, because "
+            f"{folder} has IDX files, whose images have a size"
+        )
+    classes = np.unique(train.labels).tolist()
+    if len(classes) < 2 or classes != list(range(len(classes))):
+        raise InputError(
+            f"{folder}: training labels are {classes!s:.60}; expected each class from 0 on, "
+            "and at least two"
+        )
+    if test.labels.max() > classes[-1]:
+        raise InputError(
+            f"{folder}: a test label is {test.labels.max()}; expected at most {classes[-1]}"
+        )
+    path = folder / "classes.txt"
+    names = load_names(path) if path.exists() else list(map(str, classes))
+    if len(names) != len(classes):
+        raise InputError(f"{path}: {len(names)} names; expected {len(classes)}, one for each class")
+    return DataSet(train, test, names, shape)
+
+
+def read_split(folder: Path, prefix: str) -> tuple[Split, tuple[int, int, int]]:
+    """Open the two IDX files of `train` or `t10k`; also return the shape of each image.
+
+    Raises InputError unless there is a label for each image, and at least one.
+    """
+    images_path = find(folder, f"{prefix}-images-idx3-ubyte")
+    labels_path = find(folder, f"{prefix}-labels-idx1-ubyte")
+    images, labels = read_array(images_path, ndim=3), read_array(labels_path, ndim=1)
+    if not images.size:
+        raise InputError(f"{images_path}: no images, shape {images.shape}; expected at least one")
+    n, height, width = images.shape
+    if len(labels) != n:
+        raise InputError(f"{labels_path}: {len(labels)} labels for the {n} images")
+    parts = np.array_split(images[..., np.newaxis], n // PART + 1)
+    return Split(labels, iter(parts)), (height, width, 1)
 
 
 def find(folder: Path, name: str) -> Path:
@@ -21,11 +75,11 @@ def find(folder: Path, name: str) -> Path:
     return found[0]
 
 
-def read(path: Path, ndim: int) -> np.ndarray:
-    """Return the uint8 array in an IDX file: unpacked on disk, and mapped into memory from there.
+def read_array(path: Path, ndim: int) -> np.ndarray:
+    """Unpack an IDX file to disk and memory-map its uint8 array, of `ndim` dimensions.
 
     Raises InputError if the file is anything but what its header promises; no more than that is
-    unpacked.
+    ever unpacked.
     """
     magic = bytes([0, 0, 0x08, ndim])  # 0x08 stands for unsigned bytes
     opener = gzip.open if path.suffix == ".gz" else open

@@ -1,0 +1,48 @@
+"""Work on many files, on all cores."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import parent_process
+from threading import Thread
+from typing import TypeVar
+
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+BLOCK, CHUNK = 1000, 50  # pictures in memory, and those that a process gets at a time
+
+T = TypeVar("T")
+
+
+def on_all_cores(
+    work: Callable[[str], T], paths: Sequence[str], description: str
+) -> Iterator[list[T]]:
+    """Yield what `work` returns for the paths, a block of them at a time, in their order."""
+    if len(paths) <= CHUNK:  # starting processes would cost more than it saves
+        yield list(map(work, paths))
+        return
+    # Processes, not threads: small pictures cost more Python than Pillow.
+    pool = ProcessPoolExecutor(initializer=begin)
+    bar = tqdm(total=len(paths), desc=description, unit="picture", leave=False, disable=None)
+    with pool, bar:
+        for start in range(0, len(paths), BLOCK):
+            block = list(pool.map(work, paths[start : start + BLOCK], chunksize=CHUNK))
+            bar.update(len(block))
+            yield block
+
+
+def begin() -> None:
+    """Prepare a process of the pool: Ctrl-C is for its parent, without which it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=end_with_parent, daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """Wait for the parent's end, and end this process at once.
+
+    Otherwise a parent that was killed would leave processes behind, with the files it had locked.
+    """
+    if parent := parent_process():
+        parent.join()
+    os._exit(1)
