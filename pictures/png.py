@@ -10,6 +10,10 @@ from PIL.PngImagePlugin import PngImageFile
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 USED = b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf"  # the last one for its orientation
+METADATA = (
+    *(b"bKGD", b"cHRM", b"gAMA", b"hIST", b"iCCP", b"iTXt", b"pHYs", b"sBIT", b"sPLT", b"sRGB"),
+    *(b"tEXt", b"tIME", b"zTXt"),
+)
 END = b"\0\0\0\0IEND\xaeB`\x82"
 
 # Pillow's names for grey of 2 and 4 bits, whose values it multiplies by this to fill 8 bits.
@@ -19,7 +23,8 @@ FACTORS = {"L;2": 85, "L;4": 17}
 def without_metadata(content: bytes) -> bytes:
     """Return a PNG file with nothing but the chunks that decide about its pixels.
 
-    Raises ValueError if one of them is damaged. Text and colour profiles may be damaged or large.
+    Raises ValueError if it is damaged, except for text, colour profiles and other metadata, which
+    are not looked at.
     """
     whole = memoryview(content)
     chunks = [whole[: len(SIGNATURE)]]
@@ -29,16 +34,15 @@ def without_metadata(content: bytes) -> bytes:
         end = start + 12 + length
         if kind == b"IEND":
             break
-        if kind in USED:
+        if kind not in METADATA:  # unknown ones are checked: one may be a used one's damaged name
             if end > len(content):
-                raise ValueError(f"truncated in chunk {kind.decode()}")
+                raise ValueError(f"truncated in chunk {kind!r}")
             # Pillow doesn't check IDAT, and reads 2 to 3% of small damaged files without a word.
             if zlib.crc32(whole[start + 4 : end - 4]) != int.from_bytes(whole[end - 4 : end]):
-                raise ValueError(f"damaged (wrong checksum of chunk {kind.decode()})")
+                raise ValueError(f"damaged (wrong checksum of chunk {kind!r})")
+        if kind in USED:
             # eXIf may come last, but the upright size is needed first.
             chunks.insert(2 if kind == b"eXIf" else len(chunks), whole[start:end])
-        elif not kind[0] & 0x20 or kind == b"iDAT":  # critical, or a damaged name
-            raise ValueError(f"damaged (unknown chunk {kind!r})")
         start = end
     return b"".join([*chunks, END])
 
