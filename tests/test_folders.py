@@ -1,17 +1,19 @@
 """Pictures in a folder for each class: what they become, and what is refused in one line."""
 
+import contextlib
 import hashlib
 import io
 import json
-import struct
+import re
+import subprocess
 import sys
 import unicodedata
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from PIL import ExifTags, Image, ImageDraw, ImageOps
 
@@ -19,7 +21,8 @@ from stages.common import errors, paths
 from stages.prepare import __main__ as prepare
 from stages.prepare import folders, idx, parallel
 from stages.prepare.schema import PrepareParams
-from tests.builders import DEFAULTS, MNIST, as_nobody, one_line, write_idx, write_params
+from tests import pngs
+from tests.builders import DEFAULTS, MNIST, ROOT, as_nobody, one_line, write_idx, write_params
 from tests.project import Project
 
 
@@ -202,6 +205,17 @@ def test_pictures_stand_upright_as_exif_says(workspace: Path) -> None:
     np.testing.assert_array_equal(found[:, 0, 0], [1, 0, 0, 0, 0])
 
 
+def test_large_jpeg_files_have_the_size_of_the_file(workspace: Path) -> None:
+    """Pillow can decode them at half their size, which is for pictures that are resized."""
+    for part in "train", "test":
+        for i, side in enumerate((2002, 2002, 1001)):
+            name = f"{part}/{'ab'[i % 2]}/{i}.{'jpg' if side > 2000 else 'png'}"
+            save(name, Image.new("L", (side, side), i))
+    choose()
+    assert re.search(r"(2002 by 2002|1001 by 1001) pixels; expected", one_line("prepare"))
+    assert run(image_size=[28, 28])[0].shape == (3, 28, 28, 1)
+
+
 def test_image_size_resizes_all_without_aliasing(workspace: Path) -> None:
     stripes = Image.fromarray(np.tile(np.array([0, 255], np.uint8), (80, 45)))
     for i in range(8):
@@ -229,15 +243,8 @@ def test_a_picture_in_both_sets_is_told(
 
 def bomb(name: str, width: int, height: int) -> Callable[[], object]:
     """Write a PNG file of a few bytes whose header promises `width` by `height` pixels."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        checksum = zlib.crc32(kind + content).to_bytes(4)
-        return len(content).to_bytes(4) + kind + content + checksum
-
-    header = chunk(b"IHDR", struct.pack(">2I5B", width, height, 8, 0, 0, 0, 0))
-    data = chunk(b"IDAT", zlib.compress(bytes(99)))
-    whole = b"\x89PNG\r\n\x1a\n" + header + data + chunk(b"IEND", b"")
-    return lambda: (paths.RAW / "ours" / name).write_bytes(whole)
+    content = pngs.png(pngs.header(width, height), pngs.data(bytes(99)))
+    return lambda: (paths.RAW / "ours" / name).write_bytes(content)
 
 
 def png(size: tuple[int, int] = (6, 5)) -> bytes:
@@ -297,6 +304,32 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
 }
 
 
+# Pictures without a folder to test on, prepare.test_split, and what the line says.
+UNDIVIDED: dict[str, tuple[list[str], float, str]] = {
+    "one class": (["a/1.png", "a/2.png"], 0.2, "classes are ['a']; expected a folder for each"),
+    "one picture": (["a/1.png"], 0.2, "classes are ['a']; expected a folder for each"),
+    "two classes of one picture each": (
+        ["a/1.png", "b/1.png"],
+        0.2,
+        "ours: prepare.test_split 0.2 leaves no picture of the class {last} to train on; expected "
+        "some to train on of each class, and some to test on",
+    ),
+    "nothing to train on": (["a/1.png", "b/1.png"], 0.9, "0.9 leaves no picture of the class a to"),
+    "nothing to test on": (["a/1.png", "b/1.png"], 1e-17, "1e-17 leaves no picture to test on;"),
+}
+
+
+@pytest.mark.parametrize("case", UNDIVIDED)
+def test_pictures_that_cannot_be_divided_are_told_for_what_they_lack(
+    case: str, workspace: Path
+) -> None:
+    names, test_split, expected = UNDIVIDED[case]
+    for name in names:
+        save(name)
+    choose(test_split=test_split)
+    assert expected.format(last=max(names, key=place)[0]) in one_line("prepare")
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_data_set_is_told_in_one_line(case: str, workspace: Path) -> None:
     act, expected = BAD[case]
@@ -345,3 +378,28 @@ def test_what_predict_does_is_decided_with_the_data_set(centre: bool, prepared: 
     save_set()
     run("ours", centre_ink=centre)
     assert json.loads(paths.PICTURES.read_text()) == {"shape": [5, 6, 1], "centre_ink": False}
+
+
+def test_processes_that_decode_end_with_prepare_whatever_ends_it() -> None:
+    program = """
+import sys, time
+from stages.prepare.parallel import on_all_cores
+
+def work(path):
+    print(path, flush=True)
+    time.sleep(60)
+
+next(on_all_cores(work, [*map(str, range(200))], "Sleeping"))
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        process.stdout.readline()
+        workers = psutil.Process(process.pid).children()
+        process.kill()
+        try:
+            process.communicate(timeout=5)  # the output ends with the last process that has it
+        finally:
+            for worker in workers:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    worker.kill()
