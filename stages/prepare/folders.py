@@ -41,8 +41,8 @@ def read(folder: Path, settings: PrepareParams) -> DataSet:
     """
     train, test = divide(folder, settings.test_split)
     looks = look_at_all([*train, *test])
-    warn_of_copies(train, test, looks)
     shape = choose_shape(looks, settings.image_size)
+    warn_of_copies(train, test, looks)
     names = sorted(set(train.values()))
     return DataSet(
         Split(number(train.values(), names), decode_all([*train], shape)),
