@@ -1,5 +1,23 @@
 """Decodes PNG and JPEG files, alike in a data set and for a prediction, with NumPy and Pillow."""
 
-from pictures.decode import GREY, LARGEST, PictureError, as_array, load, on, opened, upright_size
+from pictures.decode import (
+    GREY,
+    LARGEST,
+    PictureError,
+    as_array,
+    flatten,
+    load,
+    opened,
+    upright_size,
+)
 
-__all__ = ["GREY", "LARGEST", "PictureError", "as_array", "load", "on", "opened", "upright_size"]
+__all__ = [
+    "GREY",
+    "LARGEST",
+    "PictureError",
+    "as_array",
+    "flatten",
+    "load",
+    "opened",
+    "upright_size",
+]

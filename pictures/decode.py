@@ -108,7 +108,7 @@ def orientation(image: Image.Image) -> int:
     return found if found in TURNS else 1
 
 
-def on(background: str, image: Image.Image, mode: str) -> Image.Image:
+def flatten(image: Image.Image, mode: str, background: str = "white") -> Image.Image:
     """Return `image` in `mode`, L or RGB, with `background` where it is transparent."""
     if image.has_transparency_data:
         sheet = Image.new("RGBA", image.size, background)
@@ -119,7 +119,7 @@ def on(background: str, image: Image.Image, mode: str) -> Image.Image:
 def as_array(image: Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
     """Return `image` on white as uint8 of `shape` (height, width, 1 or 3 channels), resized."""
     height, width, channels = shape
-    opaque = on("white", image, "L" if channels == 1 else "RGB")
+    opaque = flatten(image, "L" if channels == 1 else "RGB")
     if opaque.size != (width, height):
         # Not Lanczos: its coefficients come from the system's sine.
         opaque = opaque.resize((width, height), Image.Resampling.BICUBIC)

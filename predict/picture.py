@@ -34,7 +34,7 @@ def read(path: Path) -> np.ndarray:
     image = pictures.load(path, size).convert("RGBA")
     image.thumbnail(size)
     for background in "white", "black":
-        grey = scale(np.asarray(pictures.on(background, image, "L")))
+        grey = scale(np.asarray(pictures.flatten(image, "L", background)))
         if np.ptp(grey) >= FAINT:
             return grey
     raise pictures.PictureError(

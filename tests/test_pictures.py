@@ -125,7 +125,7 @@ def test_an_orientation_in_xmp_alone_turns_no_jpeg_file(tmp_path: Path) -> None:
 
 def alpha(path: Path) -> list[int]:
     """Return the opacity of a picture of one row."""
-    return np.asarray(load(path).convert("RGBA"))[0, :, 3].tolist()
+    return list(load(path).convert("RGBA").getchannel("A").tobytes())
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4, 8])
