@@ -10,13 +10,13 @@ from statistics import median
 
 import numpy as np
 import pandas as pd
-from dvc.utils.hydra import apply_overrides
 from PIL import Image
 
 from benchmarks.measuring import measure_run
 from stages.common.paths import PARAMS, RAW, X_TRAIN, Y_TRAIN
 from stages.prepare import idx
-from tools.rebuild import fresh_clone
+from tools.clone import fresh_clone
+from tools.dvc_internals import apply_overrides
 
 Row = tuple[str, float, float]  # what was measured, of the reference, of the pipeline
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from benchmarks.measuring import measure_run
 from stages.common.paths import METRICS
-from sweep.results import over_seeds
-from tools.rebuild import fresh_clone
+from tools.clone import fresh_clone
+from tools.results import over_seeds
 
 
 def compare_recipes(runs: pd.DataFrame) -> str:

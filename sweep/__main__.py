@@ -2,25 +2,25 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 
-from dvc.exceptions import DvcException
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from stages.common.errors import InputError, in_one_line
 from sweep import cluster
 from sweep.plan import choose_trials, find_source
-from sweep.results import fetch_metrics, table
+from sweep.results import fetch, table
 
 
-def parse() -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sweep", description=__doc__)
     parser.add_argument("overrides", nargs="+", metavar="KEY=VALUE[,VALUE...]")
     parser.add_argument("--samples", type=int, metavar="N", help="try N combinations, by the seed")
     parser.add_argument("--address", metavar="HOST:PORT", help="Ray cluster; else this machine")
     parser.add_argument("--cpus", type=int, metavar="N", help="per trial; else its train.threads")
     parser.add_argument("--gpus", type=float, metavar="N", default=0, help="per trial; else none")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     for name, least in ("samples", 1), ("cpus", 1), ("gpus", 0):
         value = getattr(options, name)
         if value is not None and not value >= least:
@@ -31,10 +31,10 @@ def parse() -> argparse.Namespace:
 
 
 def sweep(options: argparse.Namespace) -> None:
-    """Run the trials that the Git remote lacks, and print all results; InputError if one fails."""
+    """Run the trials that are not published, and print all results; InputError if one fails."""
     source = find_source()
     trials = choose_trials(source.commit, options.overrides, options.cpus, options.samples)
-    results = fetch_metrics(source.commit, trials)
+    results = fetch(source.commit, trials)
     missing = [trial for trial in trials if trial not in results]
     print(f"{len(missing)} of {len(trials)} trials to run", flush=True)
     failed = []
@@ -47,8 +47,8 @@ def sweep(options: argparse.Namespace) -> None:
                 if problem:
                     failed.append(f"{' '.join(trial.overrides)} failed: {problem}")
                 else:
-                    results |= fetch_metrics(source.commit, [trial])
-                    best = max((m["validation"]["accuracy"], t.name) for t, m in results.items())
+                    results |= fetch(source.commit, [trial])
+                    best = max((r.metrics["validation.accuracy"], r.name) for r in results.values())
                     bar.set_postfix_str("best {:.4f}, {}".format(*best), refresh=False)
     if results:
         print(table(results))
@@ -57,11 +57,11 @@ def sweep(options: argparse.Namespace) -> None:
         raise InputError(f"{len(failed)} of {len(trials)} trials failed")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     with in_one_line("sweep"):
         try:
-            sweep(parse())
-        except (DvcException, ChildProcessError) as error:
+            sweep(parse(arguments))
+        except ChildProcessError as error:
             raise InputError(str(error)) from None
 
 

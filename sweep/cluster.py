@@ -6,11 +6,12 @@ import socket
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from dvc.repo import Repo
-
 from stages.common.errors import InputError
 from sweep import node
 from sweep.node import Source, Trial
+from tools import dvc_internals
+
+TRAVELLING = node, dvc_internals  # modules that nodes need not have
 
 
 def connect(address: str | None) -> Any:
@@ -32,7 +33,8 @@ def connect(address: str | None) -> Any:
     except (OSError, OverflowError, RuntimeError, ValueError) as error:
         expected = "--address expects HOST:PORT, and RAY_AUTH_MODE=token if Ray has a token"
         raise InputError(f"{str(error).splitlines()[0]}; {expected}") from None
-    ray.cloudpickle.register_pickle_by_value(node)  # type: ignore[no-untyped-call]
+    for module in TRAVELLING:
+        ray.cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
     return ray
 
 
@@ -48,15 +50,15 @@ def check_nodes(ray: Any, source: Source, cpus: int, gpus: float) -> None:
             probes[id_, found["NodeManagerAddress"]] = there.remote(source, id_)
     if not probes:
         raise InputError(f"no node has {cpus} CPUs and {gpus:g} GPUs: see --cpus and --gpus")
-    storage = Repo().cloud.get_remote_odb()
+    fs, folder = dvc_internals.open_remote()
     problems = []
     for (id_, address), task in probes.items():
         problem = failure(ray, task)
-        written = storage.fs.join(storage.path, f"probe-{id_}")
-        if storage.fs.exists(written):
-            storage.fs.remove(written)
+        written = fs.join(folder, f"probe-{id_}")
+        if fs.exists(written):
+            fs.remove(written)
         elif not problem:
-            problem = f"what it writes to {storage.path} is not seen here"
+            problem = f"what it writes to {folder} is not seen here"
         if problem:
             problems.append(f"node {address}: {problem}")
     if problems:

@@ -1,4 +1,8 @@
-"""What a node does for a sweep. It needs no checkout of the project: this module travels there."""
+"""What a node does for a sweep. It needs no checkout of the project.
+
+This module travels there, with the two functions that it imports: Ray pickles both modules by
+value (see cluster.connect).
+"""
 
 import os
 import re
@@ -12,8 +16,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dvc.config import Config
-from dvc.repo import Repo
+from tools.dvc_internals import configure, open_remote
 
 # A line that may be the reason, unlike these, with which git and DVC end.
 REASON = (
@@ -65,10 +68,9 @@ def cloned(source: Source) -> Iterator[str]:
         user = [f"--config=user.{key}={value}" for key, value in source.user.items()]
         call("git", "clone", "--quiet", *user, source.url, root)
         call("git", "checkout", "--quiet", "--detach", source.commit, cwd=root)
-        with Config(f"{root}/.dvc").edit("local") as local:
-            local.update(source.dvc)
-            # Elsewhere DVC would keep an index of every clone there ever was.
-            local["core"]["site_cache_dir"] = f"{root}/.dvc/tmp/site-cache"
+        # Elsewhere DVC would keep an index of every clone there ever was.
+        index = {"site_cache_dir": f"{root}/.dvc/tmp/site-cache"}
+        configure(root, source.dvc | {"core": source.dvc["core"] | index})
         yield root
 
 
@@ -77,12 +79,12 @@ def probe(source: Source, id_: str) -> None:
 
     Leaves an empty object `probe-ID` in the DVC remote, for the head to see and to remove.
     """
-    with cloned(source) as root, Repo(root) as repo:
+    with cloned(source) as root:
         call("python", "-c", "import stages.train", cwd=root)  # demands the locked packages
         call("git", "push", "--dry-run", "origin", "HEAD:refs/exps/probe", cwd=root)
-        storage = repo.cloud.get_remote_odb()
-        storage.fs.makedirs(storage.path)
-        storage.fs.pipe_file(storage.fs.join(storage.path, f"probe-{id_}"), b"")
+        fs, folder = open_remote(root)
+        fs.makedirs(folder)
+        fs.pipe_file(fs.join(folder, f"probe-{id_}"), b"")
 
 
 def publish(source: Source, trial: Trial) -> None:

@@ -1,5 +1,6 @@
 """What a sweep runs, checked before anything starts: a commit that nodes can get, and trials."""
 
+import hashlib
 import random
 import re
 import shutil
@@ -7,13 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from dvc.config import Config
-from dvc.exceptions import DvcException
-from dvc.utils import dict_sha256
-from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
-from dvc.utils.serialize import load_yaml
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
+from ruamel.yaml import YAML
 
 from stages.common import params
 from stages.common.errors import InputError
@@ -22,7 +17,7 @@ from stages.prepare.schema import PrepareParams
 from stages.train.schema import ModelParams, TrainParams
 from stages.visualize.schema import VisualizeParams
 from sweep.node import Source, Trial, call
-from tools import check_remote
+from tools.dvc_internals import apply_overrides, combine, default_remote, missing_from_remote
 
 
 class Parameters(params.Section):
@@ -48,13 +43,10 @@ def find_source() -> Source:
     if not call("git", "branch", "--remotes", "--contains", commit, "--list", "origin/*"):
         raise InputError(f"commit {commit[:7]} is not on origin: git push")
     name, email, _ = re.split(" ?[<>]", call("git", "var", "GIT_COMMITTER_IDENT"))
-    config = Config.from_cwd()
-    if not (remote := config["core"].get("remote")):
-        raise InputError("no DVC remote: dvc remote add --default NAME URL")
-    if lacks := check_remote.missing():
-        raise InputError(f"the DVC remote lacks {lacks[0]} and {len(lacks) - 1} more: dvc push")
-    settings = {key: str(value) for key, value in config["remote"][remote].items()}
-    dvc = {"core": {"remote": remote}, "remote": {remote: settings}}
+    dvc = default_remote()
+    if missing := missing_from_remote():
+        n = len(missing) - 1
+        raise InputError(f"missing from the DVC remote: {missing[0]} and {n} more; dvc push")
     return Source(url, commit, {"name": name, "email": email}, dvc)
 
 
@@ -66,24 +58,31 @@ def choose_trials(
     A name stands for the commit and the parameters, which decide the result. A larger sample
     contains a smaller one. Raises InputError if an argument or a trial's parameters are wrong.
     """
-    try:
-        combinations = [found[""] for found in get_hydra_sweeps({"": list(arguments)})]
-    except (HydraException, DvcException) as error:
-        raise InputError(f"{' '.join(arguments)}: {str(error).splitlines()[0]}") from None
+    combinations = combine(arguments)
     if samples:
         seed = params.load("seed", params.Seed)
         random.Random(seed).shuffle(combinations)  # noqa: S311  # not for cryptography
-    trials = {}
+    trials: dict[str, Trial] = {}
+    chosen: dict[str, Parameters] = {}
     for overrides in combinations[:samples]:
-        with tempfile.TemporaryDirectory() as folder:
-            path = shutil.copy(PARAMS, folder)
-            try:
-                apply_overrides(path, overrides)
-            except (DvcException, OmegaConfBaseException) as error:
-                reason = str(error.__cause__ or error).splitlines()[0]
-                raise InputError(f"{PARAMS}: {reason}") from None
-            parameters = params.check("", load_yaml(path), Parameters)
-        digest = dict_sha256({"commit": commit, **parameters.model_dump(mode="json")})
-        name = f"sweep-{digest[:8]}"
+        parameters = override(overrides)
+        name = name_of(commit, parameters)
+        if chosen.setdefault(name, parameters) != parameters:
+            both = f"{' '.join(trials[name].overrides)} and {' '.join(overrides)}"
+            raise InputError(f"{both} have one name, {name}: sweep them from another commit")
         trials[name] = Trial(name, tuple(overrides), cpus or parameters.train.threads)
     return list(trials.values())
+
+
+def override(overrides: Sequence[str]) -> Parameters:
+    """Return what params.yaml says with these values instead; raise InputError if it is wrong."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = shutil.copy(PARAMS, folder)
+        apply_overrides(path, overrides)
+        return params.check("", YAML(typ="safe").load(Path(path)), Parameters)
+
+
+def name_of(commit: str, parameters: Parameters) -> str:
+    """Return a trial's name, of 64 bits: of 10,000 names, two are alike with p = 3e-12."""
+    digest = hashlib.sha256(f"{commit} {parameters.model_dump_json()}".encode()).hexdigest()
+    return f"sweep-{digest[:16]}"

@@ -1,51 +1,39 @@
 """The results of trials: fetched from the Git remote, and in a table, also averaged over seeds."""
 
-import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
-from dvc.repo.experiments.refs import ExpRefInfo
 
 from stages.common.paths import METRICS
 from sweep.node import Trial, call
-
-Metrics = dict[str, dict[str, float]]  # metrics.json: validation and test figures
+from tools.dvc_internals import experiment_ref
+from tools.results import Results, over_seeds, parse, warn_of_validation
 
 FIGURES = ["validation.accuracy", "validation.loss", "test.accuracy", "test.loss"]
-# Where one of these differs, the validation images do.
-IMAGES = ["validation.images", "train.validation_split", "prepare.dataset"]
 
 
-def fetch_metrics(commit: str, trials: Iterable[Trial]) -> dict[Trial, Metrics]:
-    """Return the metrics of those trials that are published, all in one `git fetch`."""
-    listed = call("git", "ls-remote", "origin", str(ExpRefInfo(commit, "*")))
+def fetch(commit: str, trials: Iterable[Trial]) -> dict[Trial, Results]:
+    """Return the results of those trials that are published, all in one `git fetch`."""
+    listed = call("git", "ls-remote", "origin", experiment_ref(commit, "*"))
     published = {name: id_ for id_, name in re.findall(r"(\w+)\t.+/(.+)", listed)}
     found = {trial: published[trial.name] for trial in trials if trial.name in published}
     if found:
         call("git", "fetch", "--quiet", "origin", *found.values())
-    return {t: json.loads(call("git", "show", f"{id_}:{METRICS}")) for t, id_ in found.items()}
-
-
-def over_seeds(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Return one row per combination of the columns `by`, whose runs differ in their seeds.
-
-    Of their validation and test accuracy it has the mean, the standard deviation (of a sample) and
-    the worst, as `validation mean`, ..., `test worst`; `n` counts them.
-    """
-    columns = {
-        f"{part} {name}": (f"{part}.accuracy", function)
-        for part in ("validation", "test")
-        for name, function in (("mean", "mean"), ("std", "std"), ("worst", "min"))
+    return {
+        trial: parse(
+            trial.name,
+            metrics=call("git", "show", f"{id_}:{METRICS}"),
+            lock=call("git", "show", f"{id_}:dvc.lock"),
+        )
+        for trial, id_ in found.items()
     }
-    groups = runs.groupby(list(by) or (lambda _: 0), sort=False)
-    return groups.agg(n=("test.accuracy", "size"), **columns).reset_index(drop=not by)
 
 
-def table(results: Mapping[Trial, Metrics]) -> str:
+def table(results: Mapping[Trial, Results]) -> str:
     """Return trials and their results, the best first, and a table over seeds if they differ."""
     values = pd.DataFrame(dict(o.lstrip("+").split("=", 1) for o in t.overrides) for t in results)
-    runs = values.join(pd.json_normalize(list(results.values())))
+    runs = values.join(pd.DataFrame([run.metrics for run in results.values()]))
     runs.insert(0, "experiment", [trial.name for trial in results])
     best_first = runs.sort_values("validation.accuracy", ascending=False)
     tables = [best_first[["experiment", *values, *FIGURES]]]
@@ -53,6 +41,6 @@ def table(results: Mapping[Trial, Metrics]) -> str:
         seeds = over_seeds(runs, [key for key in values if key != "seed"])
         tables.append(seeds.sort_values("validation mean", ascending=False))
     parts = [part.to_string(index=False, float_format="{:.5f}".format) for part in tables]
-    if any(runs[key].nunique() > 1 for key in IMAGES if key in runs):
-        parts.append("Warning: not comparable, because they validated on different images")
+    if warning := warn_of_validation(results.values()):
+        parts.append(warning)
     return "\n\n".join(parts)

@@ -2,19 +2,16 @@
 
 import sys
 
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
+from stages.common.errors import in_one_line
+from tools.dvc_internals import stale_stages
 
-from stages.common.errors import InputError, in_one_line
+
+def main() -> None:
+    with in_one_line("check_lock"):
+        if stale := stale_stages():
+            sys.exit(f"dvc.lock is stale ({', '.join(stale)}): run dvc repro and commit dvc.lock")
+        print("dvc.lock is fresh")
+
 
 if __name__ == "__main__":
-    with in_one_line("check_lock"):
-        try:
-            with Repo() as repo, repo.lock:
-                stages = repo.index.stages
-                changed = [s for s in stages if s.changed(allow_missing=True, upstream=stages)]
-        except DvcException as error:
-            raise InputError(f"dvc.lock can't be checked: {error}") from None
-        if stale := ", ".join(stage.addressing for stage in changed):
-            sys.exit(f"dvc.lock is stale ({stale}): run dvc repro and commit dvc.lock")
-        print("dvc.lock is fresh")
+    main()

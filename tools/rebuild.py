@@ -5,42 +5,18 @@ only: there, it is enough that the metrics agree.
 """
 
 import platform
-import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import chdir, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 import yaml
 
 from stages.backend import cpu
 from stages.common.errors import InputError, in_one_line
-from tools.compare import Results, load
+from tools.clone import fresh_clone, run
+from tools.compare import load
+from tools.results import Results
 
 TOLERANCE = {"test.accuracy": 0.003, "test.loss": 0.01}
-
-
-def run(*command: str) -> None:
-    if subprocess.run(command, check=False).returncode:  # noqa: S603
-        raise InputError(f"{' '.join(command)} failed in a clone of HEAD")
-
-
-@contextmanager
-def fresh_clone() -> Iterator[None]:
-    """Run the block in a temporary clone of HEAD with empty DVC caches.
-
-    Raises InputError if HEAD can't be cloned.
-    """
-    with TemporaryDirectory() as folder:
-        run("git", "clone", "--quiet", ".", folder)
-        if Path(".dvc/config.local").exists():  # it may have the credentials of the remote
-            shutil.copy(".dvc/config.local", f"{folder}/.dvc")
-        with chdir(folder):
-            run("dvc", "config", "--local", "cache.dir", ".dvc/cache")
-            run("dvc", "config", "--local", "core.site_cache_dir", f"{folder}/.dvc/tmp/site")
-            yield
 
 
 def report(committed: Results, rebuilt: Results, precision: str) -> str:
@@ -48,16 +24,18 @@ def report(committed: Results, rebuilt: Results, precision: str) -> str:
     differing = sorted({path for path, _ in committed.outputs.items() ^ rebuilt.outputs.items()})
     if not differing:
         return f"identical: all {len(rebuilt.outputs)} outputs have the md5 that dvc.lock says"
-    metrics = pd.DataFrame({"committed": committed.metrics, "rebuilt": rebuilt.metrics})
-    said = f"different from dvc.lock: {', '.join(differing)}\n{metrics.to_string()}"
-    difference = (metrics["rebuilt"] - metrics["committed"]).abs()
-    close = all(difference[name] <= most for name, most in TOLERANCE.items())
+    sides = {"committed": committed.metrics, "rebuilt": rebuilt.metrics}
+    said = f"different from dvc.lock: {', '.join(differing)}\n{pd.DataFrame(sides).to_string()}"
+    close = all(
+        abs(rebuilt.metrics[name] - committed.metrics[name]) <= most
+        for name, most in TOLERANCE.items()
+    )
     if precision == "mixed_bfloat16" and close:
         return f"{said}\nwithin the tolerance of mixed_bfloat16 on other CPUs: {TOLERANCE}"
     raise InputError(said)
 
 
-if __name__ == "__main__":
+def main() -> None:
     with in_one_line("rebuild"), fresh_clone():
         system = f"{platform.platform()}, Python {platform.python_version()}"
         print(f"{cpu.model_name()}, {system}", flush=True)
@@ -67,3 +45,7 @@ if __name__ == "__main__":
         lock.unlink()  # so that every stage runs
         run("dvc", "repro", "--pull", "--no-run-cache")
         print(report(committed, load(None), precision))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What git keeps of a run, for comparing runs: metrics.json and dvc.lock."""
+
+import json
+from collections.abc import Iterable, Sequence, Set
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from stages.common.paths import X_TEST, X_TRAIN, Y_TEST, Y_TRAIN
+
+
+class Results(NamedTuple):
+    name: str  # of the revision or the experiment
+    metrics: dict[str, Any]  # all of metrics.json by their names in DVC, such as test.accuracy
+    outputs: dict[str, str]  # the md5 of each, by its path
+    mistakes: Set[int] = frozenset()  # the test images that were mistaken, where they were read
+
+    @property
+    def test_set(self) -> dict[str, Any]:
+        """What decides the test images; two runs with equal values were measured on the same."""
+        return {str(path): self.outputs.get(str(path)) for path in (X_TEST, Y_TEST)}
+
+    @property
+    def validation_set(self) -> dict[str, Any]:
+        """What decides the validation images: so many, the last of these training arrays."""
+        arrays = {str(path): self.outputs.get(str(path)) for path in (X_TRAIN, Y_TRAIN)}
+        return {"validation.images": self.metrics.get("validation.images")} | arrays
+
+
+def parse(name: str, metrics: str, lock: str) -> Results:
+    """Return the results that are in the texts of metrics.json and dvc.lock, without mistakes.
+
+    Raises KeyError, TypeError, ValueError or YAMLError if they are not such texts.
+    """
+    (flat,) = pd.json_normalize(json.loads(metrics)).to_dict("records")
+    stages = yaml.safe_load(lock)["stages"].values()
+    outputs = {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
+    return Results(name, {str(key): value for key, value in flat.items()}, outputs)
+
+
+def warn_of_validation(runs: Iterable[Results]) -> str:
+    """Return a warning that names how the validation images of `runs` differ; else an empty one."""
+    values = pd.DataFrame([run.validation_set for run in runs])
+    differ = [str(name) for name in values if values[name].nunique(dropna=False) > 1]
+    if not differ:
+        return ""
+    return (
+        "Warning: the validation accuracies are of different images and can't be compared; "
+        f"these differ: {', '.join(differ)}"
+    )
+
+
+def over_seeds(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Return one row per combination of the columns `by`, whose runs differ in their seeds.
+
+    Of their validation and test accuracy it has the mean, the standard deviation (of a sample) and
+    the worst, as `validation mean`, ..., `test worst`; `n` counts them.
+    """
+    columns = {
+        f"{part} {name}": (f"{part}.accuracy", function)
+        for part in ("validation", "test")
+        for name, function in (("mean", "mean"), ("std", "std"), ("worst", "min"))
+    }
+    one_group = np.zeros(len(runs))  # pandas does not group by no column
+    groups = runs.groupby(list(by) if by else one_group, sort=False)
+    return groups.agg(n=("test.accuracy", "size"), **columns).reset_index(drop=not by)
