@@ -4,21 +4,104 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
 
-from tests.builders import write_prepared
-from tests.project import Project, copy, create_project, duplicate, environment
+from tests.builders import ROOT, write_prepared
+from tests.project import (
+    Clone,
+    Project,
+    copy,
+    create_project,
+    create_stub,
+    duplicate,
+    environment,
+    share,
+)
 
 MakeOnce = Callable[[str, Callable[[Path], object]], Project]
+RunMain = Callable[..., tuple[int, str]]
+
+# What a team commits of its own. A test that depends on it would fail for them.
+COMMITTED = {
+    str(ROOT / name)
+    for name in (
+        *("params.yaml", "dvc.lock", ".dvc/config"),
+        *("reports/metrics.json", "reports/mistakes.csv"),
+    )
+}
+NAMES = tuple(Path(path).name for path in COMMITTED)
+opened: set[str] = set()
+
+
+def watch(event: str, arguments: tuple[Any, ...]) -> None:
+    """Remember which of the committed files this process opens; of others it sees nothing."""
+    if event == "open" and str(arguments[0]).endswith(NAMES):
+        opened.update({os.path.realpath(os.fsdecode(arguments[0]))} & COMMITTED)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    sys.addaudithook(watch)
+    for marker in (
+        "committed: reads parameters or results that a team commits",
+        "weekly: takes minutes; runs only where WEEKLY is in the environment",
+    ):
+        config.addinivalue_line("markers", marker)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the slow tests first, so that at the end no process waits for another's slow one."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for item in items:
+        if item.get_closest_marker("weekly") and "WEEKLY" not in os.environ:
+            item.add_marker(pytest.mark.skip(reason="is for the weekly workflow: set WEEKLY=1"))
+
+
+@pytest.fixture(autouse=True)
+def no_committed_file(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that opens what a team commits, unless it is marked as one that means to."""
+    opened.clear()
+    yield
+    if not request.node.get_closest_marker("committed"):
+        assert not opened, "would fail for a team that commits its own: mark it `committed`?"
+
+
+@pytest.fixture
+def enter(monkeypatch: pytest.MonkeyPatch) -> Callable[[Project], None]:
+    """A function that makes a project's folder and environment those of this process."""
+
+    def go(project: Project) -> None:
+        monkeypatch.chdir(project.root)
+        for name in os.environ.keys() - project.env.keys():
+            monkeypatch.delenv(name)
+        for name, value in project.env.items():
+            monkeypatch.setenv(name, value)
+
+    return go
+
+
+@pytest.fixture
+def run_main(capfd: pytest.CaptureFixture[str]) -> RunMain:
+    """A function that calls a command's `main` here; it returns exit code and all that was said."""
+
+    def run(main: Callable[..., None], *arguments: Any) -> tuple[int, str]:
+        code: int | str | None = 0
+        capfd.readouterr()
+        try:
+            main(*arguments)
+        except SystemExit as stopped:
+            code = stopped.code
+        said = "".join(capfd.readouterr())
+        if isinstance(code, str):  # which Python prints, and exits with 1
+            return 1, f"{said}{code}\n"
+        return code or 0, said
+
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +173,48 @@ def reproduced_once(make_once: MakeOnce) -> Project:
 def reproduced(reproduced_once: Project, tmp_path: Path) -> Project:
     """A small project of one's own after `dvc repro`: outputs, cache and lock committed."""
     return duplicate(reproduced_once, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def stub_once(make_once: MakeOnce) -> Project:
+    """The same with stubs for its stages. It is shared: change nothing in it."""
+
+    def make(folder: Path) -> None:
+        project = create_stub(folder)
+        project.repro()
+        project.commit("Results")
+
+    return make_once("stub", make)
+
+
+@pytest.fixture
+def stub(stub_once: Project, tmp_path: Path) -> Project:
+    return duplicate(stub_once, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def team_once(make_once: MakeOnce, stub_once: Project) -> Project:
+    """The stub, pushed to `origin.git` and to the folder `storage`, and a second clone, `b`."""
+
+    def make(folder: Path) -> None:
+        project = duplicate(stub_once, folder)
+        project.run("dvc", "remote", "modify", "storage", "url", "../storage")
+        project.commit("The team's storage")
+        share(folder)
+        project.run("dvc", "push")
+        (folder / "another-home").mkdir()
+
+    return make_once("team", make)
+
+
+@pytest.fixture
+def team(team_once: Project, tmp_path: Path) -> tuple[Clone, Clone]:
+    """Clones of two people with homes of their own: A has pushed all, B has pulled nothing."""
+    duplicate(team_once, tmp_path)
+    return (
+        Clone(tmp_path / "clone", environment(tmp_path / "home")),
+        Clone(tmp_path / "b", environment(tmp_path / "another-home")),
+    )
 
 
 @pytest.fixture(scope="session")

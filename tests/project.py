@@ -15,6 +15,7 @@ import yaml
 from ruamel.yaml import YAML
 
 from tests.builders import ROOT, write_data_set, write_params
+from tests.files import md5_of
 
 # What a run or a check by hand needs; parameters, remote and data are the tests' own.
 PARTS = (
@@ -56,18 +57,16 @@ class Project:
 
     def set(self, key: str, value: Any) -> None:
         """Change one parameter, such as `train.epochs`, in params.yaml."""
-        path = self.root / "params.yaml"
-        document = YAML().load(path)
-        *sections, leaf = key.split(".")
-        target = document
-        for section in sections:
-            target = target[section]
-        target[leaf] = value
-        YAML().dump(document, path)
+        set_parameter(self.root / "params.yaml", key, value)
 
     def commit(self, message: str = "Work") -> None:
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--message", message)
+
+    def contents(self) -> dict[str, str]:
+        """Return the md5 of each output of dvc.lock that is there, as its bytes say."""
+        there = [name for name in self.outputs() if (self.root / name).exists()]
+        return {name: md5_of(self.root / name) for name in there}
 
     def outputs(self) -> dict[str, str]:
         """Return the md5 that dvc.lock holds of each output of each stage."""
@@ -116,6 +115,17 @@ def environment(home: Path) -> dict[str, str]:
     )
 
 
+def set_parameter(path: Path, key: str, value: Any) -> None:
+    """Change one parameter, such as `train.epochs`, in a YAML file whose comments stay."""
+    document = YAML().load(path)
+    *sections, leaf = key.split(".")
+    target = document
+    for section in sections:
+        target = target[section]
+    target[leaf] = value
+    YAML().dump(document, path)
+
+
 def copy(part: str, folder: Path) -> None:
     """Copy a file or a folder of the repository to the same place in `folder`."""
     (folder / part).parent.mkdir(parents=True, exist_ok=True)
@@ -140,6 +150,16 @@ def create_project(folder: Path) -> Project:
     project = Project(root, environment(home))
     project.run("git", "init", "--quiet", "--initial-branch", "main")
     project.commit("Start")
+    return project
+
+
+def create_stub(folder: Path) -> Project:
+    """Make the same in `folder`, whose stages write their outputs in milliseconds: see stub.py."""
+    project = create_project(folder)
+    shutil.copy(ROOT / "tests/stub.py", project.root / "stage.py")
+    pipeline = project.root / "dvc.yaml"
+    pipeline.write_text(pipeline.read_text().replace("python -m stages.", "python stage.py "))
+    project.commit("Stubs")
     return project
 
 

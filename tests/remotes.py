@@ -16,17 +16,13 @@ from typing import Any
 import boto3  # type: ignore[import-untyped]
 import pytest
 
+from tests.files import damage, flip_a_byte
 from tests.project import Clone
 
 LOOPBACK = "127.0.0.1"
 # Root may read anything; without these it is refused what its owner may not read, like any user.
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--")
 SSHD = shutil.which("sshd", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin"]))
-
-
-def flip_a_byte(content: bytes) -> bytes:
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
 
 
 def free_port() -> int:
@@ -90,11 +86,7 @@ class Folder(Remote):
         """Nothing to do."""
 
     def damage(self, md5: str) -> None:
-        path = self.root / "files/md5" / md5[:2] / md5[2:]
-        content = flip_a_byte(path.read_bytes())
-        path.chmod(0o644)
-        path.write_bytes(content)
-        path.chmod(0o444)
+        damage(self.root / "files/md5" / md5[:2] / md5[2:])
 
     def stop(self) -> None:
         """Leave a file in its place, as an unmounted drive leaves what lies beneath."""

@@ -1,0 +1,31 @@
+"""What tests do with files and folders, in one version: read them all, hash one, damage one."""
+
+from hashlib import md5
+from pathlib import Path
+
+
+def read_tree(folder: Path) -> dict[str, bytes]:
+    """Return the content of each file below `folder`, by its path from there."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def md5_of(path: Path) -> str:
+    return md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+
+
+def flip_a_byte(content: bytes) -> bytes:
+    """Return `content` with one bit in its middle changed."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+def damage(path: Path) -> None:
+    """Flip a byte of a file, and keep its mode, which DVC makes 0444 in its cache."""
+    content, mode = path.read_bytes(), path.stat().st_mode
+    path.chmod(0o644)
+    path.write_bytes(flip_a_byte(content))
+    path.chmod(mode)
