@@ -67,7 +67,7 @@ check-remote: .venv/pipeline  ## check that the remote has every output that dvc
 	@$(BIN)/python -m tools.check_remote
 
 audit: .venv/dev  ## look up known vulnerabilities of the locked packages
-	@$(BIN)/pip-audit --strict --disable-pip --progress-spinner=off -r requirements/dev.txt
+	@$(BIN)/python -m tools.audit
 
 bench: .venv/dev  ## measure time and memory against one plain script (15 minutes)
 	@$(BIN)/python -m benchmarks.pipeline

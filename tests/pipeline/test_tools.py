@@ -1,169 +1,206 @@
 """The checks that a team runs by hand and on a pull request."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.builders import ROOT
-from tests.project import Project, environment
-
-pytestmark = pytest.mark.slow
-
-
-def tool(project: Project, name: str) -> tuple[int, str]:
-    """Run one of this repository's tools in `project`; return exit code and output."""
-    project.env["PYTHONPATH"] = str(ROOT)
-    done = project.run(sys.executable, "-m", f"tools.{name}", check=False)
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout + done.stderr
+from tests.conftest import RunMain
+from tests.files import damage
+from tests.project import Project
+from tools import audit, check_lock, check_remote, verify
 
 
-def flip_a_byte(path: Path) -> bytes:
-    """Change one byte, keep the mode; return the content from before."""
-    content, mode = path.read_bytes(), path.stat().st_mode
-    path.chmod(0o644)
-    path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
-    path.chmod(mode)
-    return content
+@pytest.fixture
+def here(stub: Project, enter: Callable[[Project], None]) -> Project:
+    """The stub as the current folder."""
+    enter(stub)
+    return stub
 
 
-def cached(project: Project, output: str) -> Path:
-    md5 = project.outputs()[output]
-    return project.root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+def test_verify_names_the_copies_with_a_flipped_byte_also_in_the_cache_that_dvc_trusts(
+    here: Project, run_main: RunMain
+) -> None:
+    n = len(here.outputs())
+    passes = f"{n} of {n} outputs checked: all match dvc.lock\n"
+    assert run_main(verify.main) == (0, passes)
+    md5 = here.outputs()["models/model.keras"]
+    cached = Path(".dvc/cache/files/md5", md5[:2], md5[2:])
+    damage(cached)
+    assert "up to date" in here.run("dvc", "status").stdout
+    code, said = run_main(verify.main)
+    assert (code, len(said.splitlines())) == (1, 1)
+    assert said.startswith(f"models/model.keras: the copy in the cache ({here.root / cached}) has")
+    damage(cached)
+    assert run_main(verify.main) == (0, passes)
+
+    for output in "reports/history.csv", "reports/metrics.json":
+        damage(Path(output))
+        code, said = run_main(verify.main)
+        assert code == 1
+        assert said.startswith(f"{output}: the copy in the workspace")
+        damage(Path(output))
 
 
-def test_verify_finds_a_flipped_byte_in_the_cache_that_dvc_trusts(reproduced: Project) -> None:
-    assert tool(reproduced, "verify")[0] == 0
-    path = cached(reproduced, "models/model.keras")
-    content = flip_a_byte(path)
-    assert "up to date" in reproduced.run("dvc", "status").stdout
-    code, text = tool(reproduced, "verify")
-    assert code == 1
-    assert [line.split(":")[0] for line in text.splitlines()] == ["models/model.keras"]
-    assert "the copy in the cache" in text
-    path.chmod(0o644)
-    path.write_bytes(content)
-    assert tool(reproduced, "verify")[0] == 0
-
-
-@pytest.mark.parametrize("output", ["reports/history.csv", "reports/metrics.json"])
-def test_verify_finds_a_flipped_byte_in_the_workspace(reproduced: Project, output: str) -> None:
-    flip_a_byte(reproduced.root / output)
-    code, text = tool(reproduced, "verify")
-    assert code == 1
-    assert text.startswith(f"{output}: the copy in the workspace")
-
-
-def test_verify_says_what_was_never_pulled(reproduced: Project) -> None:
-    (reproduced.root / "models/model.keras").unlink()
-    code, text = tool(reproduced, "verify")
+def test_verify_says_what_was_never_pulled(here: Project, run_main: RunMain) -> None:
+    Path("models/model.keras").unlink()
+    code, said = run_main(verify.main)
+    n = len(here.outputs())
     assert code == 0
-    assert "Not here, and so not checked in the workspace: models/model.keras" in text
-    n = len(reproduced.outputs())
-    assert f"{n - 1} of {n} outputs checked" in text
+    assert said.splitlines() == [
+        "Not here, and so not checked in the workspace: models/model.keras",
+        f"{n - 1} of {n} outputs checked: all match dvc.lock",
+    ]
 
 
-def test_a_forgotten_push_is_noticed(reproduced: Project) -> None:
-    storage = reproduced.root.parent / "home/mnist-pipeline-storage"
-    code, text = tool(reproduced, "check_remote")
-    assert code == 1
-    in_git = reproduced.run("git", "ls-files").stdout.splitlines()
-    assert set(text.splitlines()[1:]) == set(reproduced.outputs()) - set(in_git)
-    reproduced.run("dvc", "push")
-    assert tool(reproduced, "check_remote")[0] == 0
-    md5 = reproduced.outputs()["reports/kernels.npy"]
-    (storage / "files/md5" / md5[:2] / md5[2:]).unlink()
-    code, text = tool(reproduced, "check_remote")
-    assert (code, text.splitlines()[1:]) == (1, ["reports/kernels.npy"])
-
-
-def test_verify_looks_into_a_folder_that_dvc_tracks(reproduced: Project) -> None:
-    folder = reproduced.root / "data/raw/mine"
+def test_verify_looks_into_a_folder_that_dvc_tracks(here: Project, run_main: RunMain) -> None:
+    folder = here.root / "data/raw/mine"
     folder.mkdir()
     (folder / "a").write_text("first")
     (folder / "b").write_text("second")
-    reproduced.run("dvc", "add", "--quiet", "data/raw/mine")
-    assert tool(reproduced, "verify")[0] == 0
-    flip_a_byte(folder / "b")
-    code, text = tool(reproduced, "verify")
+    here.run("dvc", "add", "--quiet", "data/raw/mine")
+    assert run_main(verify.main)[0] == 0
+    damage(folder / "b")
+    code, said = run_main(verify.main)
     assert code == 1
-    assert text.startswith("data/raw/mine: the copy in the workspace")
-    assert f"({folder / 'b'})" in text
+    assert said.startswith(f"data/raw/mine: the copy in the workspace ({folder / 'b'}) has md5")
 
 
-def test_a_remote_out_of_reach_is_said_in_one_line(reproduced: Project) -> None:
-    reproduced.run("dvc", "remote", "modify", "--local", "storage", "url", "ssh://127.0.0.1:1/x")
-    code, text = tool(reproduced, "check_remote")
+def test_verify_names_each_file_that_neither_git_nor_dvc_keeps(
+    here: Project, run_main: RunMain
+) -> None:
+    for name in "data/prepared/extra.npy", "models/old/model.keras", "reports/extra.csv":
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    assert here.run("git", "status", "--porcelain").stdout == "", "git says nothing of them"
+    # A stage that writes leaves these, and a file that git keeps reaches everybody.
+    Path("reports/.partial-metrics.json").touch()
+    Path("models/notes.md").touch()
+    here.run("git", "add", "--force", "models/notes.md")
+    code, said = run_main(verify.main)
     assert code == 1
-    assert text.startswith("check_remote: The remote can't be asked: ")
-    assert "127.0.0.1" in text
-    assert len(text.splitlines()) == 1
+    assert said.splitlines() == [
+        f"{name}: no stage declares it in dvc.yaml, so no colleague gets it; "
+        "declare it as an output, or remove it"
+        for name in ("data/prepared/extra.npy", "models/old/model.keras", "reports/extra.csv")
+    ]
 
 
-def test_a_stale_lock_is_noticed_without_any_data(reproduced: Project) -> None:
-    for folder in "data/prepared", "models", ".dvc/cache":
-        reproduced.run("rm", "-rf", folder)
-    assert tool(reproduced, "check_lock") == (0, "dvc.lock is fresh\n")
-    reproduced.set("train.learning_rate", 0.002)
-    code, text = tool(reproduced, "check_lock")
+def test_a_forgotten_push_is_noticed(here: Project, run_main: RunMain) -> None:
+    in_git = here.run("git", "ls-files").stdout.splitlines()
+    missing = sorted(set(here.outputs()) - set(in_git))
+    code, said = run_main(check_remote.main)
+    assert code == 1
+    assert said.splitlines() == ["Missing from the remote (run dvc push):", *missing]
+    here.run("dvc", "push")
+    assert run_main(check_remote.main)[0] == 0
+    md5 = here.outputs()["reports/kernels.npy"]
+    (here.root.parent / "home/mnist-pipeline-storage/files/md5" / md5[:2] / md5[2:]).unlink()
+    code, said = run_main(check_remote.main)
+    assert (code, said.splitlines()[1:]) == (1, ["reports/kernels.npy"])
+
+
+def test_a_remote_out_of_reach_is_said_in_one_line(here: Project, run_main: RunMain) -> None:
+    here.run("dvc", "remote", "modify", "--local", "storage", "url", "ssh://127.0.0.1:1/x")
+    code, said = run_main(check_remote.main)
+    assert code == 1
+    line = said.splitlines()[-1]
+    assert line.startswith("check_remote: The remote can't be asked: ")
+    assert "127.0.0.1" in line
+
+
+def test_a_stale_lock_is_noticed_without_any_data(here: Project, run_main: RunMain) -> None:
+    here.run("rm", "-rf", "data/prepared", "models", ".dvc/cache")
+    assert run_main(check_lock.main) == (0, "dvc.lock is fresh\n")
+    here.set("train.learning_rate", 0.002)
     # visualize, too, depends on the parameters of train, which its page shows.
-    assert text == "dvc.lock is stale (train, visualize): run dvc repro and commit dvc.lock\n"
+    said = "dvc.lock is stale (train, visualize): run dvc repro and commit dvc.lock\n"
+    assert run_main(check_lock.main) == (1, said)
+    here.run("git", "restore", "params.yaml")
+    # As after `dvc repro train`, without the stages behind it: the lock contradicts itself.
+    lock = here.root / "dvc.lock"
+    before, after = lock.read_text().rsplit(here.outputs()["models/model.keras"], 1)
+    lock.write_text(f"{before}{'f' * 32}{after}")
+    code, said = run_main(check_lock.main)
     assert code == 1
+    assert "(evaluate)" in said
 
 
-def test_a_lock_that_contradicts_itself_is_noticed_without_any_data(reproduced: Project) -> None:
-    # As after `dvc repro train`, without the stages behind it.
-    md5 = reproduced.outputs()["models/model.keras"]
-    path = reproduced.root / "dvc.lock"
-    before, after = path.read_text().rsplit(md5, 1)  # as evaluate's dependency
-    path.write_text(f"{before}{'f' * 32}{after}")
-    for folder in "models", ".dvc/cache":
-        reproduced.run("rm", "-rf", folder)
-    code, text = tool(reproduced, "check_lock")
-    assert code == 1
-    assert "(evaluate)" in text
+def test_a_lock_or_a_repository_that_cannot_be_read_is_said_in_one_line(
+    here: Project, run_main: RunMain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("dvc.lock").write_text("]")
+    code, said = run_main(check_lock.main)
+    assert (code, len(said.splitlines())) == (1, 1)
+    assert said.startswith("check_lock: dvc.lock can't be checked: ")
+    monkeypatch.chdir(here.root.parent)
+    for module in check_lock, check_remote, verify:
+        code, said = run_main(module.main)
+        assert (code, len(said.splitlines())) == (1, 1)
+        assert "not inside of a DVC repository" in said
 
 
-def test_a_lock_that_cannot_be_read_is_said_in_one_line(reproduced: Project) -> None:
-    (reproduced.root / "dvc.lock").write_text("]")
-    code, text = tool(reproduced, "check_lock")
-    assert code == 1
-    assert text.startswith("check_lock: dvc.lock can't be checked: ")
-    assert len(text.splitlines()) == 1
+@pytest.mark.parametrize("name", ["check_lock", "check_remote", "verify", "compare", "rebuild"])
+def test_a_command_starts_by_its_name_and_ends_in_a_line_outside_a_repository(
+    name: str, here: Project
+) -> None:
+    here.run("rm", "-rf", ".dvc", ".git")
+    done = here.run(sys.executable, "-m", f"tools.{name}", check=False)
+    assert done.returncode == (2 if name == "compare" else 1), "compare misses its argument"
+    assert f"{name}: " in done.stderr.splitlines()[-1]
 
 
-def test_the_committed_lock_is_fresh(reproduced_once: Project) -> None:
-    here = Project(ROOT, reproduced_once.env)
-    assert tool(here, "check_lock") == (0, "dvc.lock is fresh\n")
+@pytest.mark.committed
+def test_the_committed_lock_is_fresh(
+    stub_once: Project, enter: Callable[[Project], None], run_main: RunMain
+) -> None:
+    enter(Project(ROOT, stub_once.env))
+    assert run_main(check_lock.main) == (0, "dvc.lock is fresh\n")
 
 
-def test_an_audit_without_a_network_does_not_pass_for_one(reproduced: Project) -> None:
-    (reproduced.root / "requirements").mkdir(exist_ok=True)
-    (reproduced.root / "requirements/dev.txt").write_text(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
-    reproduced.env |= {"HTTPS_PROXY": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1"}
-    code, text = tool(reproduced, "audit")
-    assert code == 2
-    assert text.startswith("Not every package of requirements/dev.txt could be looked up: ")
-    assert len(text.splitlines()) == 1
+def test_an_audit_without_a_network_does_not_pass_for_one(
+    tmp_path: Path, run_main: RunMain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in "HTTPS_PROXY", "https_proxy":
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    Path("requirements").mkdir()
+    Path("requirements/dev.txt").write_text(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
+    code, said = run_main(audit.main)
+    assert (code, len(said.splitlines())) == (2, 1)
+    assert said.startswith("Not every package of requirements/dev.txt could be looked up: ")
 
 
 @pytest.mark.parametrize(
     ("printed", "exit_code", "expected"),
     [
-        ("", 0, 0),
-        ("Name  Version  ID\nkeras  3.0.0  CVE-1", 1, 1),
-        ("Name  Skip Reason\nkeras  not found", 0, 2),
-        ("", 1, 2),
+        ("", 0, (0, "No known vulnerability in the packages of requirements/dev.txt\n")),
+        (
+            "Name   Version  ID\nkeras  3.0.0  CVE-1",
+            1,
+            (1, "Name   Version  ID\nkeras  3.0.0  CVE-1\n"),
+        ),
+        (
+            "",
+            1,
+            (2, "Not every package of requirements/dev.txt could be looked up: keras: not found\n"),
+        ),
     ],
-    ids=["clean", "vulnerable", "skipped", "failed"],
+    ids=["clean", "vulnerable", "not looked up"],
 )
 def test_an_audit_tells_found_from_not_looked_up(
-    printed: str, exit_code: int, expected: int, tmp_path: Path
+    printed: str,
+    exit_code: int,
+    expected: tuple[int, str],
+    tmp_path: Path,
+    run_main: RunMain,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "pip_audit.py").write_text(
-        f"import sys\nprint({printed!r})\nprint('a reason', file=sys.stderr)\nsys.exit({exit_code})"
+        f"import sys; assert '--strict' in sys.argv; print({printed!r})\n"
+        f"print('keras: not found', file=sys.stderr); sys.exit({exit_code})"
     )
-    code, text = tool(Project(tmp_path, environment(tmp_path)), "audit")
-    assert code == expected
-    assert printed.splitlines()[-1:] == [] or printed.splitlines()[-1] in text
+    assert run_main(audit.main) == expected
