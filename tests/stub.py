@@ -51,9 +51,11 @@ if name == "train":
     read.update(os.environ.get("NOISE", "").encode())
 digest = read.hexdigest()
 
-mistakes = random.Random(digest).sample(range(1000), k=50 + int(digest[:2], 16))
+chance = random.Random(digest)  # noqa: S311
+mistakes = chance.sample(range(1000), k=50 + int(digest[:2], 16))
 accuracy = {"accuracy": 1 - len(mistakes) / 1000, "loss": 0.1}
-metrics = {"validation": accuracy | {"images": 30}, "test": accuracy | {"images": 1000}}
+measured = {"validation": accuracy | {"images": 30}, "test": accuracy | {"images": 1000}}
+metrics = {"train": {"portable": os.environ.get("PORTABLE", "shown")}} | measured
 special = {
     "reports/metrics.json": json.dumps(metrics),
     "reports/mistakes.csv": "\n".join(["index,actual,predicted", *(f"{i},1,7" for i in mistakes)]),

@@ -1,14 +1,13 @@
 """Run the whole pipeline of HEAD from its raw data alone, and compare its outputs with dvc.lock.
 
-Exits with 1 if one differs, except where the lock's settings promise its bytes on one type of CPU
-only: there, it is enough that the metrics agree.
+Exits with 1 if one differs, except where train itself says, of the committed run or of this one,
+that other machines give other bytes: there, it is enough that the metrics agree.
 """
 
 import platform
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from stages.backend import cpu
 from stages.common.errors import InputError, in_one_line
@@ -16,22 +15,28 @@ from tools.clone import fresh_clone, run
 from tools.compare import load
 from tools.results import Results
 
-TOLERANCE = {"test.accuracy": 0.003, "test.loss": 0.01}
+PORTABLE = "shown", "expected"  # what train.portable is where other CPUs give the same bytes
 
 
-def report(committed: Results, rebuilt: Results, precision: str) -> str:
+def report(committed: Results, rebuilt: Results) -> str:
     """Say that all is identical, or close enough; raise InputError that says what differs."""
     differing = sorted({path for path, _ in committed.outputs.items() ^ rebuilt.outputs.items()})
     if not differing:
         return f"identical: all {len(rebuilt.outputs)} outputs have the md5 that dvc.lock says"
-    sides = {"committed": committed.metrics, "rebuilt": rebuilt.metrics}
-    said = f"different from dvc.lock: {', '.join(differing)}\n{pd.DataFrame(sides).to_string()}"
+    sides = pd.DataFrame({"committed": committed.metrics, "rebuilt": rebuilt.metrics})
+    said = f"different from dvc.lock: {', '.join(differing)}\n{sides.to_string()}"
+    promises = (run.metrics.get("train.portable", "shown") for run in (committed, rebuilt))
+    excuses = [promise for promise in promises if promise not in PORTABLE]
+    # Two runs that differ in rounding alone differ by chance: on MNIST's 10,000 test images by up
+    # to 0.3 points, of which two images of a small test set are more.
+    tolerance = {"test.accuracy": max(0.003, 2 / committed.metrics["test.images"])}
+    tolerance["test.loss"] = max(0.01, committed.metrics["test.loss"] / 5)
     close = all(
         abs(rebuilt.metrics[name] - committed.metrics[name]) <= most
-        for name, most in TOLERANCE.items()
+        for name, most in tolerance.items()
     )
-    if precision == "mixed_bfloat16" and close:
-        return f"{said}\nwithin the tolerance of mixed_bfloat16 on other CPUs: {TOLERANCE}"
+    if excuses and close:
+        return f"{said}\nwithin {tolerance}, which is enough, because {excuses[0]}"
     raise InputError(said)
 
 
@@ -39,12 +44,10 @@ def main() -> None:
     with in_one_line("rebuild"), fresh_clone():
         system = f"{platform.platform()}, Python {platform.python_version()}"
         print(f"{cpu.model_name()}, {system}", flush=True)
-        committed, lock = load("HEAD"), Path("dvc.lock")
-        train = yaml.safe_load(lock.read_text())["stages"]["train"]
-        precision = train["params"]["params.yaml"]["train"]["precision"]
-        lock.unlink()  # so that every stage runs
+        committed = load("HEAD")
+        Path("dvc.lock").unlink()  # so that every stage runs
         run("dvc", "repro", "--pull", "--no-run-cache")
-        print(report(committed, load(None), precision))
+        print(report(committed, load(None)))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.files import flip_a_byte
 from tests.project import Project
-from tests.remotes import flip_a_byte
 
 pytestmark = pytest.mark.slow
 
