@@ -194,27 +194,22 @@ def stub(stub_once: Project, tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def team_once(make_once: MakeOnce, stub_once: Project) -> Project:
-    """The stub, pushed to `origin.git` and to the folder `storage`, and a second clone, `b`."""
+    """The stub, pushed to `origin.git` and to the storage in its home, and a second clone, `b`."""
 
     def make(folder: Path) -> None:
         project = duplicate(stub_once, folder)
-        project.run("dvc", "remote", "modify", "storage", "url", "../storage")
-        project.commit("The team's storage")
         share(folder)
         project.run("dvc", "push")
-        (folder / "another-home").mkdir()
 
     return make_once("team", make)
 
 
 @pytest.fixture
 def team(team_once: Project, tmp_path: Path) -> tuple[Clone, Clone]:
-    """Clones of two people with homes of their own: A has pushed all, B has pulled nothing."""
+    """Two clones in one home: A has pushed all, B has pulled nothing."""
     duplicate(team_once, tmp_path)
-    return (
-        Clone(tmp_path / "clone", environment(tmp_path / "home")),
-        Clone(tmp_path / "b", environment(tmp_path / "another-home")),
-    )
+    a, b = (Clone(tmp_path / name, environment(tmp_path / "home")) for name in ("clone", "b"))
+    return a, b
 
 
 @pytest.fixture(scope="session")

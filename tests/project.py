@@ -185,4 +185,5 @@ def share(folder: Path) -> tuple[Clone, Clone]:
     a.run("git", "fetch", "--quiet", "origin")
     a.run("git", "branch", "--quiet", "--set-upstream-to", "origin/main")
     a.run("git", "clone", "--quiet", "../origin.git", "../b")
+    b.run("git", "remote", "set-url", "origin", "../origin.git")  # so that a copy has its own
     return a, b

@@ -8,7 +8,6 @@ writes other bytes; the stage that FAIL names fails, as does a training on batch
 import hashlib
 import json
 import os
-import random
 import sys
 import time
 from pathlib import Path
@@ -51,11 +50,11 @@ if name == "train":
     read.update(os.environ.get("NOISE", "").encode())
 digest = read.hexdigest()
 
-chance = random.Random(digest)  # noqa: S311
-mistakes = chance.sample(range(1000), k=50 + int(digest[:2], 16))
-accuracy = {"accuracy": 1 - len(mistakes) / 1000, "loss": 0.1}
+first, n = int(digest[:8], 16), 50 + int(digest[8:10], 16)
+mistakes = [(first + i) % 1000 for i in range(n)]
+accuracy = {"accuracy": 1 - n / 1000, "loss": 0.1}
 measured = {"validation": accuracy | {"images": 30}, "test": accuracy | {"images": 1000}}
-metrics = {"train": {"portable": os.environ.get("PORTABLE", "shown")}} | measured
+metrics = {"train": {"portable": "shown"}} | measured
 special = {
     "reports/metrics.json": json.dumps(metrics),
     "reports/mistakes.csv": "\n".join(["index,actual,predicted", *(f"{i},1,7" for i in mistakes)]),
