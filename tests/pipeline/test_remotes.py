@@ -4,9 +4,6 @@ import configparser
 import json
 import re
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
-from hashlib import md5
 from pathlib import Path
 
 import pytest
@@ -17,133 +14,107 @@ from tests.builders import ROOT
 from tests.project import Clone, Project, share
 from tests.remotes import Remote, started
 
-
-@dataclass
-class Team:
-    """A pushed the project and its outputs; B has cloned it, and pulled nothing yet."""
-
-    a: Clone
-    b: Clone
-    remote: Remote
+SLOWER = "train.learning_rate", 0.00005
 
 
-@pytest.fixture(params=["folder", "s3", "ssh"])
-def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Remote]:
-    with started(request.param, tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def team(reproduced: Project, remote: Remote) -> Team:
-    a, b = share(reproduced.root.parent)
-    for clone in a, b:
-        remote.connect(clone)
-    a.run("dvc", "push")
-    return Team(a, b, remote)
-
-
-def contents(project: Project) -> dict[str, str]:
-    """Return the md5 of each output of the lock that is there, as its bytes say."""
-    files = {name: project.root / name for name in project.outputs()}
-    return {
-        name: md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-        for name, path in files.items()
-        if path.exists()
-    }
-
-
-@pytest.mark.slow
-def test_a_clone_compares_before_a_pull_and_runs_nothing_that_another_ran_and_pushed(
-    tried: Project, remote: Remote
+@pytest.mark.parametrize("kind", ["folder", "s3", "ssh"])
+def test_a_team_shares_runs_through_a_remote_and_survives_its_damage_and_its_loss(
+    kind: str, stub: Project, tmp_path: Path
 ) -> None:
-    runs, pulls = share(tried.root.parent)
-    for clone in runs, pulls:
-        remote.connect(clone)
-    runs.run("dvc", "push", "--all-branches")
+    with started(kind, tmp_path) as remote:
+        a, b = share(stub.root.parent)
+        for clone in a, b:
+            remote.connect(clone)
+        a.run("dvc", "push", "--all-branches")
+        compare_before_a_pull(b)
+        run_only_what_changed_after_a_pull(b)
+        restore_a_run_that_was_never_committed(a, b)
+        run_nothing_that_another_committed_and_pushed(a, b)
+        name_a_damaged_object_and_lose_nothing(a, b, remote)
+        say_why_it_cannot_be_reached_and_lose_nothing(a, b, remote)
 
-    metrics = json.loads((pulls.root / "reports/metrics.json").read_text())
-    shown = pulls.run("dvc", "metrics", "diff", "--json", "HEAD~1", "HEAD").stdout
+
+def compare_before_a_pull(b: Clone) -> None:
+    metrics = json.loads((b.root / "reports/metrics.json").read_text())
+    assert not (b.root / "models").exists()
+    shown = b.run("dvc", "metrics", "diff", "--json", "HEAD~1", "HEAD").stdout
     differences = json.loads(shown)["reports/metrics.json"]
     assert differences["test.accuracy"]["new"] == metrics["test"]["accuracy"]
 
-    pulls.run("dvc", "pull")
-    assert contents(pulls) == pulls.outputs()
-    pulls.set("visualize.dpi", 50)
-    assert pulls.repro() == ["visualize"]
-    pulls.run("git", "restore", ".")
 
-    runs.commit("Another learning rate")
-    runs.run("dvc", "push")
-    runs.run("git", "push", "--quiet")
-    pulls.run("git", "pull", "--quiet")
-    pulls.run("dvc", "pull")
-    assert contents(pulls) == runs.outputs()
-    assert pulls.repro() == []
+def run_only_what_changed_after_a_pull(b: Clone) -> None:
+    b.run("dvc", "pull")
+    assert b.contents() == b.outputs()
+    b.set("visualize.dpi", 50)
+    assert b.repro() == ["visualize"]
+    b.run("git", "restore", ".")
 
 
-@pytest.mark.slow
-def test_a_training_that_was_never_committed_is_restored_elsewhere(
-    tried: Project, remote: Remote
-) -> None:
-    a, b = share(tried.root.parent)
-    for clone in a, b:
-        remote.connect(clone)
-    # While the experiment is in the workspace: the run-cache has no outputs, only their md5.
+def restore_a_run_that_was_never_committed(a: Clone, b: Clone) -> None:
+    a.set(*SLOWER)
+    assert a.repro() == ["train", "evaluate", "visualize"]
+    # While the run is in the workspace: the run-cache has no outputs, only their md5.
     a.run("dvc", "push", "--run-cache")
-
-    b.set("train.learning_rate", 0.00005)
+    b.set(*SLOWER)
     # The metrics live in git and are never pushed, so evaluate runs.
     assert b.repro("--pull") == ["evaluate"]
-    assert contents(b) == tried.outputs()
+    assert b.contents() == a.outputs()
+    b.run("git", "restore", ".")
 
 
-@pytest.mark.slow
-def test_a_damaged_object_is_refused_and_named_and_nothing_is_lost(team: Team) -> None:
+def run_nothing_that_another_committed_and_pushed(a: Clone, b: Clone) -> None:
+    publish(a, "Another learning rate")
+    b.run("git", "pull", "--quiet")
+    b.run("dvc", "pull", "--force")
+    assert b.contents() == a.outputs()
+    assert b.repro() == []
+
+
+def name_a_damaged_object_and_lose_nothing(a: Clone, b: Clone, remote: Remote) -> None:
     damaged = "reports/figures/kernels.png"
-    team.b.run("dvc", "pull")
-    before = contents(team.b)
-    team.a.set("visualize.dpi", 50)
-    team.a.repro()
-    team.a.commit()
-    team.a.run("dvc", "push")
-    team.a.run("git", "push", "--quiet")
-    team.remote.damage(team.a.outputs()[damaged])
+    before = b.contents()
+    a.set("visualize.dpi", 50)
+    a.repro()
+    publish(a, "Coarser figures")
+    remote.damage(a.outputs()[damaged])
 
-    team.b.run("git", "pull", "--quiet")
-    pull = team.b.run("dvc", "pull", check=False)
+    b.run("git", "pull", "--quiet")
+    pull = b.run("dvc", "pull", check=False)
     assert pull.returncode
     assert f"Checkout failed for following targets:\n{damaged}\n" in pull.stderr
     # DVC has taken the old file out of the workspace, not out of the cache.
-    assert not (team.b.root / damaged).exists()
-    team.b.run("git", "checkout", "--quiet", "HEAD~1")
-    team.b.run("dvc", "checkout")
-    assert contents(team.b) == before
+    assert not (b.root / damaged).exists()
+    b.run("git", "checkout", "--quiet", "HEAD~1")
+    b.run("dvc", "checkout")
+    assert b.contents() == before
+    b.run("git", "checkout", "--quiet", "main")
 
 
-@pytest.mark.slow
-def test_a_remote_that_refuses_or_is_out_of_reach_is_an_error_and_a_clone_works_without(
-    team: Team,
-) -> None:
-    team.a.set("visualize.dpi", 50)
-    assert team.a.repro() == ["visualize"]
-    outputs = contents(team.a)
+def say_why_it_cannot_be_reached_and_lose_nothing(a: Clone, b: Clone, remote: Remote) -> None:
+    a.set("visualize.dpi", 60)
+    assert a.repro() == ["visualize"]
+    outputs = a.contents()
 
     def check(reason: str) -> None:
-        """Push and pull end in a line that says why, and outputs stay."""
-        for clone, command in (team.a, "push"), (team.b, "pull"):
+        for clone, command in (a, "push"), (b, "pull"):
             done = clone.run("dvc", command, check=False)
             assert done.returncode
             assert re.search(f"^ERROR: .*{reason}", done.stderr, re.MULTILINE)
-        assert contents(team.a) == outputs == team.a.outputs()
+        assert a.contents() == outputs == a.outputs()
 
-    for clone in team.a, team.b:
-        team.remote.refuse(clone)
-    check(team.remote.refused)
-    team.remote.stop()
-    check(team.remote.stopped)
+    for clone in a, b:
+        remote.refuse(clone)
+    check(remote.refused)
+    remote.stop()
+    check(remote.stopped)
 
 
-@pytest.mark.slow
+def publish(clone: Clone, message: str) -> None:
+    clone.commit(message)
+    clone.run("dvc", "push")
+    clone.run("git", "push", "--quiet")
+
+
 @pytest.mark.parametrize(
     ("key", "value", "stages", "conflicts", "side"),
     [
@@ -158,28 +129,30 @@ def test_a_remote_that_refuses_or_is_out_of_reach_is_an_error_and_a_clone_works_
     ],
 )
 def test_a_merge_of_two_changed_parameters_takes_one_sides_results_and_reruns_what_differs(
-    tried: Project, key: str, value: int, stages: list[str], conflicts: list[str], side: str
+    stub: Project, key: str, value: int, stages: list[str], conflicts: list[str], side: str
 ) -> None:
-    tried.run("git", "switch", "--quiet", "--create", "slower")
-    tried.commit("Another learning rate")
-    tried.run("git", "switch", "--quiet", "--create", "other", "main")
-    tried.run("dvc", "checkout")
-    tried.set(key, value)
-    assert tried.repro() == stages
-    tried.commit("Another value elsewhere")
+    stub.run("git", "switch", "--quiet", "--create", "slower")
+    stub.set(*SLOWER)
+    stub.repro()
+    stub.commit("Another learning rate")
+    stub.run("git", "switch", "--quiet", "--create", "other", "main")
+    stub.run("dvc", "checkout")
+    stub.set(key, value)
+    assert stub.repro() == stages
+    stub.commit("Another value elsewhere")
 
-    merge = tried.run("git", "merge", "slower", check=False)
+    merge = stub.run("git", "merge", "slower", check=False)
     assert sorted(re.findall(r"Merge conflict in (\S+)", merge.stdout)) == conflicts
 
-    tried.run("git", "checkout", side, "--", "dvc.lock", "reports")
-    tried.run("dvc", "checkout", "--force")
-    assert tried.repro() == stages
-    tried.run("git", "commit", "--quiet", "--all", "--no-edit")
+    stub.run("git", "checkout", side, "--", "dvc.lock", "reports")
+    stub.run("dvc", "checkout", "--force")
+    assert stub.repro() == stages
+    stub.run("git", "commit", "--quiet", "--all", "--no-edit")
 
-    assert tried.repro() == []
-    assert contents(tried) == tried.outputs()
-    assert tried.run("git", "status", "--porcelain").stdout == ""
-    merged = YAML(typ="safe").load(tried.root / "params.yaml")
+    assert stub.repro() == []
+    assert stub.contents() == stub.outputs()
+    assert stub.run("git", "status", "--porcelain").stdout == ""
+    merged = YAML(typ="safe").load(stub.root / "params.yaml")
     assert merged["train"]["learning_rate"] == 0.00005
     assert value in (merged["visualize"]["dpi"], merged["seed"])
 
@@ -201,6 +174,7 @@ def secrets(text: str) -> list[str]:
     return [key for key, value in options if key in SECRETS or re.search("://[^/@]*:.*@", value)]
 
 
+@pytest.mark.committed
 def test_no_secret_is_in_what_git_tracks_of_dvc() -> None:
     tracked = subprocess.run(
         ["git", "ls-files", ".dvc"], cwd=ROOT, check=True, capture_output=True, text=True
@@ -221,13 +195,13 @@ def test_a_secret_would_be_seen() -> None:
         assert secrets(f"{harmless}['remote \"b\"']\n{line}\n") == [re.split(" ?=", line)[0]]
 
 
-def test_a_secret_of_a_clone_stays_out_of_git(project: Project) -> None:
+def test_a_secret_of_a_clone_stays_out_of_git(stub: Project) -> None:
     modify = "dvc", "remote", "modify", "--local", "storage"
-    project.run(*modify, "url", "s3://team/mnist")
-    project.run(*modify, "secret_access_key", "a-secret")
-    project.run("git", "add", "--all")
-    assert project.run("git", "ls-files", ".dvc").stdout.split() == [
+    stub.run(*modify, "url", "s3://team/mnist")
+    stub.run(*modify, "secret_access_key", "a-secret")
+    stub.run("git", "add", "--all")
+    assert stub.run("git", "ls-files", ".dvc").stdout.split() == [
         ".dvc/.gitignore",
         ".dvc/config",
     ]
-    assert project.run("git", "status", "--porcelain").stdout == ""
+    assert stub.run("git", "status", "--porcelain").stdout == ""

@@ -3,44 +3,37 @@
 import json
 import shutil
 import sys
-from hashlib import md5
 from pathlib import Path
 
-import pytest
-
-from tests.project import Clone, Project, environment, share
-
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def colleagues(reproduced: Project) -> tuple[Clone, Clone]:
-    """Two people with homes of their own; the remote's address is in git, the outputs in it."""
-    folder = reproduced.root.parent
-    reproduced.run("dvc", "remote", "modify", "storage", "url", str(folder / "storage"))
-    reproduced.commit("The team's storage")
-    a, b = share(folder)
-    a.run("dvc", "push")
-    (folder / "another-home").mkdir()
-    return a, Clone(b.root, environment(folder / "another-home"))
+from tests.files import md5_of
+from tests.project import Clone, Project, environment
 
 
 def in_storage(project: Project) -> set[str]:
     """Return the md5 of every object in the remote."""
-    folder = project.root.parent / "storage/files/md5"
+    folder = project.root.parent / "home/mnist-pipeline-storage/files/md5"
     return {f"{path.parent.name}{path.name}" for path in folder.glob("??/*")}
 
 
-def test_a_colleague_pulls_without_any_setting(colleagues: tuple[Clone, Clone]) -> None:
-    _, b = colleagues
-    b.run("dvc", "pull")
-    assert b.repro() == []
+def test_a_colleague_with_another_home_pulls_without_any_setting(team: tuple[Clone, Clone]) -> None:
+    a, b = team
+    folder = a.root.parent
+    a.run("dvc", "remote", "modify", "storage", "url", str(folder / "storage"))
+    a.commit("The team's storage")
+    a.run("dvc", "push")
+    a.run("git", "push", "--quiet")
+    (folder / "another-home").mkdir()
+    colleague = Clone(b.root, environment(folder / "another-home"))
+    colleague.run("git", "pull", "--quiet")
+    colleague.run("dvc", "pull")
+    assert colleague.contents() == a.outputs()
+    assert colleague.repro() == []
 
 
 def test_with_dvcs_hooks_a_git_push_pushes_outputs_and_a_switch_checks_them_out(
-    colleagues: tuple[Clone, Clone],
+    team: tuple[Clone, Clone],
 ) -> None:
-    a, _ = colleagues
+    a, _ = team
     a.run("dvc", "install")
     a.run("git", "switch", "--quiet", "--create", "coarse")
     a.set("visualize.dpi", 50)
@@ -52,12 +45,11 @@ def test_with_dvcs_hooks_a_git_push_pushes_outputs_and_a_switch_checks_them_out(
     assert page in in_storage(a)
 
     a.run("git", "switch", "--quiet", "main")
-    content = (a.root / "reports/index.html").read_bytes()
-    assert md5(content, usedforsecurity=False).hexdigest() == a.outputs()["reports/index.html"]
+    assert md5_of(a.root / "reports/index.html") == a.outputs()["reports/index.html"] != page
 
 
-def test_data_too_large_for_git_comes_from_the_remote(colleagues: tuple[Clone, Clone]) -> None:
-    a, b = colleagues
+def test_data_too_large_for_git_comes_from_the_remote(team: tuple[Clone, Clone]) -> None:
+    a, b = team
     folder = a.root / "data/raw/named"
     shutil.copytree(a.root / "data/raw/mnist", folder)
     (folder / "classes.txt").write_text("".join(f"digit {i}\n" for i in range(10)))
@@ -82,9 +74,9 @@ def test_data_too_large_for_git_comes_from_the_remote(colleagues: tuple[Clone, C
 
 
 def test_a_pushed_experiment_is_applied_elsewhere_and_survives_a_clean_up_as_described(
-    colleagues: tuple[Clone, Clone],
+    team: tuple[Clone, Clone],
 ) -> None:
-    a, b = colleagues
+    a, b = team
     b.run("dvc", "pull")
     b.run("dvc", "exp", "run", "-S", "visualize.dpi=50", "--name", "coarse")
     page = b.outputs()["reports/index.html"]
@@ -107,9 +99,9 @@ def test_a_pushed_experiment_is_applied_elsewhere_and_survives_a_clean_up_as_des
 
 
 def test_another_project_uses_the_model_and_the_data(
-    colleagues: tuple[Clone, Clone], tmp_path: Path
+    team: tuple[Clone, Clone], tmp_path: Path
 ) -> None:
-    a, b = colleagues
+    a, b = team
     a.run("git", "tag", "--annotate", "mnist-cnn@v1.0.0", "--message", "The first")
     a.run("git", "push", "--quiet", "origin", "mnist-cnn@v1.0.0")
     released = a.outputs()
@@ -120,7 +112,7 @@ def test_another_project_uses_the_model_and_the_data(
     other.run("dvc", "init", "--quiet")
 
     def received(name: str) -> str:
-        return md5((other.root / name).read_bytes(), usedforsecurity=False).hexdigest()
+        return md5_of(other.root / name)
 
     other.run("dvc", "artifacts", "get", address, "mnist-cnn", "--rev", "v1.0.0")
     assert received("model.keras") == released["models/model.keras"]
