@@ -8,8 +8,11 @@ import pytest
 
 from stages.backend.runtime import keras
 from stages.common import paths
+from stages.common.errors import InputError
 from stages.train import __main__ as train
-from tests.builders import draw, run
+from stages.train.fitting import compile_model
+from stages.train.model import build
+from tests.builders import draw, model_params, one_line, run, train_params
 from tests.project import Project
 
 layers = keras.layers
@@ -65,9 +68,14 @@ def test_a_network_of_ordinary_layers_is_trained_measured_and_shown(
 
 
 def test_freezing_needs_a_convolution(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.builders import one_line
-
     Project(prepared, {}).set("train.freeze_after", 0)
     network = [keras.Input((28, 28, 1)), *without_convolutions()]
     monkeypatch.setattr(train, "build", lambda *_: keras.Sequential(network))
     assert "train.freeze_after" in one_line("train")
+
+
+def test_an_optimizer_of_the_schema_alone_is_named() -> None:
+    network = build(model_params(), (28, 28, 1), 10)
+    lion = train_params().model_copy(update={"optimizer": "lion"})
+    with pytest.raises(InputError, match=r"train\.optimizer: lion is in the schema, but not in"):
+        compile_model(network, lion, steps=1)
