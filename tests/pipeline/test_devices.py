@@ -9,8 +9,6 @@ import pytest
 from stages.backend import archive
 from tests.project import Project, trainings
 
-pytestmark = pytest.mark.slow
-
 
 def outputs(project: Project) -> dict[str, bytes]:
     paths = "models/model.keras", "models/summary.txt", "reports/history.csv"

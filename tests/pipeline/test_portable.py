@@ -14,8 +14,6 @@ import pytest
 from tests.builders import recipe, write_data_set, write_shapes
 from tests.project import Project, create_project, duplicate
 
-pytestmark = pytest.mark.slow
-
 QEMU = shutil.which("qemu-x86_64")
 emulated = pytest.mark.skipif(not QEMU, reason="no qemu-x86_64: install qemu-user")
 ALL = ["prepare", "train", "evaluate", "visualize"]

@@ -15,8 +15,6 @@ import yaml
 from tests.conftest import MakeOnce
 from tests.project import Project, duplicate, trainings
 
-pytestmark = pytest.mark.slow
-
 EPOCHS = 12
 # Random kills of `dvc repro`: a few by default, more where somebody asks.
 KILLS = int(os.environ.get("KILLS", "3"))

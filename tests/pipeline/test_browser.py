@@ -16,10 +16,9 @@ from tests.project import Project
 Scheme = Literal["light", "dark"]
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not BROWSER, reason="no browser: neither chromium nor google-chrome"),
-]
+pytestmark = pytest.mark.skipif(
+    not BROWSER, reason="no browser: neither chromium nor google-chrome"
+)
 
 
 @pytest.fixture(scope="module")

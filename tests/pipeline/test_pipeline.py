@@ -10,8 +10,6 @@ import pytest
 from tests.builders import write_idx
 from tests.project import Project
 
-pytestmark = pytest.mark.slow
-
 
 def test_a_run_is_quiet_but_for_what_it_has_to_say(reproduced_once: Project) -> None:
     printed = reproduced_once.root.parent / "printed.json"

@@ -60,7 +60,6 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_opens_reads_and_writes_what_is_declared_and_nothing_else(
     stage: str, reproduced: Project
@@ -152,7 +151,6 @@ def stale() -> set[str]:
         return set(repo.status())
 
 
-@pytest.mark.slow
 def test_the_rerun_table_holds_for_every_parameter_and_for_a_file_of_each_folder(
     reproduced: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,7 +211,6 @@ def test_the_documentation_shows_the_rerun_table() -> None:
     assert shown == RERUNS
 
 
-@pytest.mark.slow
 def test_byte_code_and_finder_notes_and_line_endings_make_no_stage_stale(
     reproduced: Project,
 ) -> None:
