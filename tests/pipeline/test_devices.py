@@ -4,7 +4,6 @@ import io
 import signal
 
 import pandas as pd
-import pytest
 
 from stages.backend import archive
 from tests.project import Project, trainings

@@ -5,7 +5,6 @@ import json
 import re
 
 import numpy as np
-import pytest
 
 from tests.builders import write_idx
 from tests.project import Project
