@@ -11,9 +11,8 @@ from PIL import Image
 
 from tests.builders import ROOT, write_shapes
 from tests.conftest import MakeOnce
+from tests.files import md5_of
 from tests.project import Project, duplicate, share, trainings
-
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="session")
@@ -97,12 +96,9 @@ def test_a_second_clone_pulls_pictures_and_results(shapes: Project) -> None:
 
 
 def test_a_killed_training_of_colours_resumes_to_the_same_bytes(shapes: Project) -> None:
-    shapes.set("train.epochs", 2)
     model = shapes.root / "models/model.keras"
+    model.unlink()
     (killed, _), (_, printed) = trainings(shapes, "between epochs", "whole")
     assert killed == -signal.SIGKILL
-    assert "Resuming after epoch 1 of 2" in printed
-    resumed = model.read_bytes()
-    ((_, printed),) = trainings(shapes, "whole")
-    assert "Resuming" not in printed
-    assert model.read_bytes() == resumed
+    assert "Resuming after epoch 1 of 12" in printed
+    assert md5_of(model) == shapes.outputs()["models/model.keras"], "which was not interrupted"

@@ -1,4 +1,8 @@
-"""A team commits parameters, a data set, results and a remote of its own: no test minds."""
+"""A team commits parameters, a data set, results and a remote of its own: no test minds.
+
+Here the quick tests really run in such a clone. conftest.py notices most of it at no cost, in each
+test of its own process; it sees nothing of the processes that tests start.
+"""
 
 import json
 import shutil
@@ -65,7 +69,8 @@ def commit_a_teams_work(clone: Project, storage: Path) -> None:
     clone.commit("Our data, parameters, results and remote")
 
 
-@pytest.mark.slow
+@pytest.mark.weekly
+@pytest.mark.committed
 @pytest.mark.timeout(900)
 def test_the_fast_tests_pass_whatever_a_team_commits(clone: Project, tmp_path: Path) -> None:
     storage = tmp_path / "storage"

@@ -27,6 +27,7 @@ def test_the_data_is_the_published_mnist(name: str) -> None:
     assert hashlib.sha256((MNIST / f"{name}.gz").read_bytes()).hexdigest() in readme
 
 
+@pytest.mark.committed
 def test_the_committed_metrics_are_good_and_not_too_good() -> None:
     if YAML(typ="safe").load(ROOT / "params.yaml") != DEFAULTS:
         pytest.skip("params.yaml is not tests/defaults.yaml, and these limits are for that")
