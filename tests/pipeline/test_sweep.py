@@ -88,7 +88,7 @@ def below(process: int) -> list[psutil.Process]:
 
 def trains(process: psutil.Process) -> bool:
     try:
-        return process.cmdline()[-2:] == ["stage.py", "train"]
+        return "stage.py train" in " ".join(process.cmdline())
     except psutil.Error:
         return False
 

@@ -15,6 +15,7 @@ import pytest
 from benchmarks import pipeline
 from benchmarks.measuring import Measured, measure_run
 from stages.common.paths import X_TRAIN, Y_TRAIN
+from tests.builders import write_params
 from tests.project import copy
 
 PYTHON = shlex.quote(sys.executable)
@@ -82,8 +83,8 @@ def test_the_table_has_medians_of_the_rows_of_all_rounds() -> None:
 def test_a_round_measures_both_sides_of_every_row(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for part in "params.yaml", "stages/backend/runtime.py":
-        copy(part, folder)
+    write_params(folder)
+    copy("stages/backend/runtime.py", folder)
     ran: list[str] = []
 
     def run(command: str) -> Measured:

@@ -2,7 +2,6 @@
 
 import shutil
 from statistics import mean, stdev
-from typing import Any
 
 import pytest
 
@@ -11,25 +10,17 @@ from sweep.node import Trial
 from tests.unit.sweep.origin import Origin
 from tools.results import Results
 
-ARRAYS = {"data/prepared/x_train.npy": "a", "data/prepared/y_train.npy": "b"}
 
-
-def figures(validation: float, test: float, images: int = 30) -> dict[str, dict[str, Any]]:
-    """Return the metrics.json of a run with these accuracies."""
-    return {
-        "validation": {"loss": 0.25, "accuracy": validation, "images": images},
-        "test": {"loss": 0.5, "accuracy": test, "errors": 1},
+def measured(validation: float, test: float, images: int = 30, labels: str = "a") -> Results:
+    """Return the results of a run with these accuracies; `labels` is the md5 of y_train."""
+    metrics = {
+        "validation.loss": 0.25,
+        "validation.accuracy": validation,
+        "validation.images": images,
+        "test.loss": 0.5,
+        "test.accuracy": test,
     }
-
-
-def measured(*accuracies: float, images: int = 30, **arrays: str) -> Results:
-    """Return the results of such a run."""
-    flat = {
-        f"{part}.{name}": value
-        for part, section in figures(*accuracies, images).items()
-        for name, value in section.items()
-    }
-    return Results("", flat, ARRAYS | arrays)
+    return Results("", metrics, {"data/prepared/y_train.npy": labels})
 
 
 def tabulated(*runs: tuple[str, Results]) -> list[list[str]]:
@@ -66,7 +57,7 @@ def test_the_table_is_sorted_by_validation_accuracy_and_shows_the_test_figures_l
         ),
         (
             ("prepare.dataset=mnist", "prepare.dataset=fashion"),
-            measured(0.9, 0.9, **{"data/prepared/y_train.npy": "c"}),
+            measured(0.9, 0.9, labels="b"),
             "data/prepared/y_train.npy",
         ),
         (("train.epochs=1", "train.epochs=2"), measured(0.9, 0.9), ""),
@@ -114,7 +105,7 @@ def test_the_results_of_all_published_trials_take_one_fetch(
 ) -> None:
     trials = [Trial(f"sweep-{i}", (f"seed={i}",), 1) for i in range(4)]
     for i, trial in enumerate(trials[:3]):
-        origin.publish(trial, figures(0.9 + i / 100, 0.8))
+        origin.publish(trial, {"validation": {"accuracy": 0.9 + i / 100}})
     shutil.rmtree(origin.clone)
     origin.git("clone", "--quiet", "origin.git", "clone", cwd=origin.clone.parent)
     monkeypatch.chdir(origin.clone)
