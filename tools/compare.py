@@ -8,7 +8,7 @@ from math import comb
 from typing import Any
 
 import pandas as pd
-import yaml
+from ruamel.yaml.error import YAMLError
 
 from stages.common.errors import InputError, in_one_line
 from stages.common.paths import METRICS, MISTAKES, X_TEST, Y_TEST
@@ -28,7 +28,7 @@ def load(revision: str | None) -> Results:
         results = parse(called, metrics, lock)._replace(mistakes=set(table["index"]))
         for name in NEEDED - results.metrics.keys() - results.outputs.keys():
             raise KeyError(name)
-    except (InputError, KeyError, OSError, TypeError, ValueError, yaml.YAMLError) as error:
+    except (InputError, KeyError, OSError, TypeError, ValueError, YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"{called} has no results ({reason}): expected those of dvc repro"

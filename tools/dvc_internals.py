@@ -71,7 +71,7 @@ def _copies(out: Output) -> Iterator[Copy]:
     if not out.hash_info:
         return
     files = [((), None, out.hash_info)]
-    if out.hash_info.isdir:  # the cache has a list of its files, too
+    if out.hash_info.isdir:  # the cache also has a list of its files
         files += out.get_obj() or []
     for parts, _, hash_info in files:
         md5 = hash_info.value.removesuffix(".dir")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import yaml
+from ruamel.yaml import YAML
 
 from stages.common.paths import X_TEST, X_TRAIN, Y_TEST, Y_TRAIN
 
@@ -35,7 +35,7 @@ def parse(name: str, metrics: str, lock: str) -> Results:
     Raises KeyError, TypeError, ValueError or YAMLError if they are not such texts.
     """
     (flat,) = pd.json_normalize(json.loads(metrics)).to_dict("records")
-    stages = yaml.safe_load(lock)["stages"].values()
+    stages = YAML(typ="safe").load(lock)["stages"].values()
     outputs = {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
     return Results(name, {str(key): value for key, value in flat.items()}, outputs)
 

@@ -115,7 +115,7 @@ def test_a_stale_lock_is_noticed_without_any_data(here: Project, run_main: RunMa
     here.run("rm", "-rf", "data/prepared", "models", ".dvc/cache")
     assert run_main(check_lock.main) == (0, "dvc.lock is fresh\n")
     here.set("train.learning_rate", 0.002)
-    # visualize, too, depends on the parameters of train, which its page shows.
+    # The page of visualize shows the parameters of train.
     said = "dvc.lock is stale (train, visualize): run dvc repro and commit dvc.lock\n"
     assert run_main(check_lock.main) == (1, said)
     here.run("git", "restore", "params.yaml")
