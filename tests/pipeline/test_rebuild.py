@@ -80,13 +80,3 @@ def test_a_lock_of_other_bytes_and_a_pipeline_that_fails_are_noticed(
     assert code == 1
     command = "dvc repro --pull --no-run-cache"
     assert said.splitlines()[-1] == f"rebuild: {command} failed in a clone of HEAD"
-
-
-def test_the_real_pipeline_is_rebuilt_identically(
-    reproduced: Project, enter: Callable[[Project], None], run_main: RunMain
-) -> None:
-    enter(reproduced)
-    code, said = run_main(rebuild.main)
-    assert code == 0
-    n = len(reproduced.outputs())
-    assert f"identical: all {n} outputs have the md5 that dvc.lock says\n" in said
