@@ -1,9 +1,11 @@
 """A model as a `.keras` file: the same bytes for the same model, and no code run on loading."""
 
+import json
 import re
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from stages.backend import dense
 from stages.backend.layers import leaves
@@ -12,8 +14,20 @@ from stages.common.errors import InputError
 from stages.common.files import replacing
 
 
+# What initialised the weights, and what would quantize them: predictions need neither, and earlier
+# versions of Keras stop at arguments that they don't know, even at those that are null.
+UNUSED = re.compile("_initializer$|^quantization_config$")
+
+
+def strip(config: Any) -> Any:
+    """Return a layer's or a model's configuration without what only training needs."""
+    if isinstance(config, dict):
+        return {key: strip(value) for key, value in config.items() if not UNUSED.search(key)}
+    return [strip(value) for value in config] if isinstance(config, list) else config
+
+
 def save(model: keras.Model, path: Path) -> None:
-    """Write `model` as a `.keras` file, for this version of Keras or a later one.
+    """Write `model` as a `.keras` file, which Keras 3.10 and later versions open.
 
     The same model gives the same bytes. It is changed so that whoever loads the file computes in
     float32, whatever `model` was trained in, and can train all its layers further.
@@ -26,7 +40,9 @@ def save(model: keras.Model, path: Path) -> None:
         with replacing(path) as partial, zipfile.ZipFile(partial, "w") as archive:
             for file in sorted(Path(folder).glob("*.*")):  # but not the empty folder assets
                 content = file.read_bytes()
-                if file.name == "metadata.json":  # when it was saved
+                if file.name == "config.json":
+                    content = json.dumps(strip(json.loads(content))).encode()
+                elif file.name == "metadata.json":  # when it was saved
                     content = re.sub(rb"\d{4}-\d\d-\d\d@[\d:]+", b"1980-01-01@00:00:00", content)
                 member = zipfile.ZipInfo(file.name)  # of 1980, the format's first year
                 member.create_system = 3  # Unix, on any system
