@@ -1,20 +1,24 @@
-"""Classify pictures: python -m predict IMAGE ..."""
+"""Classify pictures: python -m predict PICTURE ..."""
 
 import argparse
+import io
 import json
+import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from stages.common.errors import InputError, in_one_line
-from stages.common.paths import CLASSES, MODEL, PICTURES
+SUFFIXES = ".png", ".jpg", ".jpeg"  # of the files that are taken from a folder
+MODEL = Path("models/model.tflite")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m predict", description=__doc__)
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="PNG or JPEG")
+    parser.add_argument(
+        "pictures", nargs="+", type=Path, metavar="PICTURE", help="PNG or JPEG, or a folder of them"
+    )
+    parser.add_argument("--model", type=Path, default=MODEL, metavar="PATH", help=f"not {MODEL}")
     parser.add_argument("--top", type=int, default=1, metavar="N", help="the N likeliest classes")
     parser.add_argument("--json", action="store_true", help="one JSON document per line")
     parsed = parser.parse_args(arguments)
@@ -23,10 +27,34 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parsed
 
 
-def rank(probabilities: Sequence[float], names: Sequence[str], top: int) -> list[dict[str, Any]]:
-    """Return the `top` likeliest classes with their probabilities, the likeliest first."""
-    ranked = sorted(zip(probabilities, names, strict=True), key=lambda pair: -pair[0])[:top]
-    return [{"label": name, "confidence": float(confidence)} for confidence, name in ranked]
+Complain = Callable[[object], None]
+
+
+def find(paths: Iterable[Path], complain: Complain) -> Iterator[Path]:
+    """Yield the files among `paths`, and the pictures in their folders and in folders of these."""
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        found = False
+        for folder, below, files in os.walk(path, onerror=complain):
+            below[:] = sorted(name for name in below if not name.startswith("."))
+            for name in sorted(files):
+                if not name.startswith(".") and name.lower().endswith(SUFFIXES):
+                    found = True
+                    yield Path(folder, name)
+        if not found:
+            complain(f"{path}: no pictures; expected PNG or JPEG files")
+
+
+def watched(paths: Iterable[Path]) -> Iterable[Path]:
+    """Show on the terminal how far it is, unless the answers appear there."""
+    if sys.stdout.isatty() or not sys.stderr.isatty():
+        return paths
+    from tqdm import tqdm  # type: ignore[import-untyped]  # takes as long as 20 pictures
+
+    bar: Iterable[Path] = tqdm(list(paths), unit="picture", leave=False, delay=1)
+    return bar
 
 
 def printable(text: str) -> str:
@@ -35,53 +63,53 @@ def printable(text: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print one line per image; return 0, or 1 if there were unreadable ones, named on stderr.
-
-    Raises InputError if there is no model, or one of other images or classes.
-    """
+    """Print one line per picture; return 0, or 1 if there were unreadable ones, named on stderr."""
     options = parse(arguments)
-    for path in MODEL, CLASSES, PICTURES:
-        if not path.is_file():
-            raise InputError(f"{path}: not found; dvc repro makes it, dvc pull fetches it")
-
-    # These take seconds, for which --help and mistakes in the arguments need not wait.
-    import numpy as np
-
-    from pictures import PictureError
-    from predict import picture
-    from stages.backend import archive, determinism
-    from stages.common.files import load_names
-
-    names = load_names(CLASSES)
-    determinism.pin(threads=1)
-    model = archive.load(MODEL)
-    settings = json.loads(PICTURES.read_text(encoding="utf-8"))
-    shape = tuple(settings["shape"])
-    if model.input_shape[1:] != shape or model.output_shape[-1] != len(names):
-        raise InputError(
-            f"{MODEL}: takes {model.input_shape}, gives {model.output_shape}; expected images of "
-            f"{shape}, as {PICTURES} has it, and the {len(names)} classes of {CLASSES}"
+    try:
+        from predict.classifier import Classifier, ModelError, PictureError
+    except ModuleNotFoundError as error:
+        sys.exit(
+            f"predict: {sys.executable} has no {error.name}: activate the environment "
+            "(. .venv/bin/activate) or run pip install --require-hashes -r requirements/predict.txt"
         )
-    prepared = []
-    for path in options.images:
+    try:
+        classifier = Classifier(options.model)
+    except ModelError as error:
+        sys.exit(printable(f"predict: {error}"))
+    complaints = 0
+
+    def complain(reason: object) -> None:
+        nonlocal complaints
+        complaints += 1
+        if isinstance(reason, OSError):
+            reason = f"{reason.filename}: {reason.strerror}"
+        clear = "\r\x1b[K" if sys.stderr.isatty() else ""  # the bar
+        print(f"{clear}predict: {printable(str(reason))}", file=sys.stderr)
+
+    for path in watched(find(options.pictures, complain)):
         try:
-            prepared.append((path, picture.load(path, **settings)))
+            answer = classifier.classify(path)
         except PictureError as error:
-            print(printable(f"predict: {error}"), file=sys.stderr)
-    if prepared:
-        outputs = model.predict(np.stack([image for _, image in prepared]), verbose=0)
-        for (path, _), probabilities in zip(prepared, outputs, strict=True):
-            ranked = rank(probabilities, names, options.top)
-            line = ", ".join("{label} {confidence:.2%}".format(**entry) for entry in ranked)
-            document = {"image": str(path), "predictions": ranked}
-            print(json.dumps(document) if options.json else printable(f"{path}: {line}"))
-    return int(len(prepared) < len(options.images))
+            complain(error)
+            continue
+        best = list(answer.items())[: options.top]
+        line = printable(f"{path}: " + ", ".join(f"{name} {share:.2%}" for name, share in best))
+        if options.json:
+            predictions = [{"label": name, "confidence": share} for name, share in best]
+            line = json.dumps({"image": str(path), "predictions": predictions})
+        print(line, flush=True)
+    return int(complaints > 0)
 
 
 if __name__ == "__main__":
-    # Inside TensorFlow's C++ code a KeyboardInterrupt may become a TypeError, and there is nothing
-    # to tidy up: Ctrl-C ends the process at once, which a shell reports as exit code 130.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    with in_one_line("predict"):
+    # There is nothing to tidy up: Ctrl-C, and a reader that stops early, end the process at once.
+    for number in signal.SIGINT, signal.SIGPIPE:
+        signal.signal(number, signal.SIG_DFL)
+    for stream in sys.stdout, sys.stderr:
+        if isinstance(stream, io.TextIOWrapper):  # what the terminal can't show appears as its code
+            stream.reconfigure(errors="backslashreplace")
+    try:
         code = main(sys.argv[1:])
+    except OSError as error:
+        sys.exit(f"predict: {error.filename or 'system'}: {error.strerror or error}")
     sys.exit(code)

@@ -1,4 +1,7 @@
-"""Prepare a picture as its data set was: MNIST's are scaled and centred, light on dark."""
+"""Prepare a picture as its data set was: MNIST's are scaled and centred, light on dark.
+
+stages/export/prepare.js does the same in a browser: change both.
+"""
 
 from pathlib import Path
 
@@ -6,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 import pictures
-from stages.prepare.dataset import scale
 
+SIDE = 200  # pixels to which a picture is reduced: noise and ruled lines fade
 # Fractions of the strongest contrast: below PAPER is background, above INK is full ink.
 PAPER, INK = 0.3, 0.7
 FULL = 0.65  # of full ink: what has less, as a ruled line may, doesn't count for the crop
@@ -17,15 +20,21 @@ FAINT = 0.1  # of the range from black to white: less contrast is no drawing
 def load(path: Path, shape: tuple[int, int, int], centre_ink: bool) -> np.ndarray:
     """Return the picture at `path` as float32 of `shape` (height, width, channels) in [0, 1].
 
-    It is prepared as its data set was. Raises PictureError if it can't be read.
+    It is prepared as its data set was. Raises PictureError if it can't be read, or is blank.
     """
     if centre_ink:
         return prepare(read(path), *shape[:2])
     return scale(pictures.as_array(pictures.load(path, shape[:2]), shape))
 
 
+def scale(array: np.ndarray) -> np.ndarray:
+    """Turn uint8 into float32 in [0, 1], as prepare does."""
+    scaled: np.ndarray = np.divide(array, 255, dtype=np.float32)
+    return scaled
+
+
 def read(path: Path) -> np.ndarray:
-    """Return the picture at `path` as float32 grey (height, width) in [0, 1].
+    """Return the picture at `path` as float32 grey in [0, 1], its sides at most 200 pixels long.
 
     Transparent parts are white, or black if nothing could be seen on white. Raises PictureError if
     it can't be read, or is blank.
@@ -34,8 +43,10 @@ def read(path: Path) -> np.ndarray:
     image = pictures.load(path, size).convert("RGBA")
     image.thumbnail(size)
     for background in "white", "black":
-        grey = scale(np.asarray(pictures.flatten(image, "L", background)))
-        if np.ptp(grey) >= FAINT:
+        reduced = Image.fromarray(scale(np.asarray(pictures.flatten(image, "L", background))))
+        reduced.thumbnail((SIDE, SIDE))
+        grey = np.asarray(reduced)
+        if np.ptp(grey) >= FAINT:  # fine stripes fade, too
             return grey
     raise pictures.PictureError(
         f"{path}: blank; expected something drawn, dark on light or light on dark"
@@ -44,9 +55,6 @@ def read(path: Path) -> np.ndarray:
 
 def find_ink(grey: np.ndarray) -> Image.Image:
     """Return the ink, mode F in [0, 1], cropped; the edge of grey gives the background level."""
-    image = Image.fromarray(grey)
-    image.thumbnail((200, 200))  # noise and ruled lines fade
-    grey = np.asarray(image)
     paper = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
     ink = paper - grey if 2 * paper > grey.min() + grey.max() else grey - paper
     ink = np.asarray((ink / ink.max() - PAPER) / (INK - PAPER)).clip(0, 1)
@@ -54,20 +62,25 @@ def find_ink(grey: np.ndarray) -> Image.Image:
 
 
 def prepare(grey: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Turn grey (any height, any width) in [0, 1] into float32 (height, width, 1) in [0, 1].
+    """Turn grey, as `read` returns it, into float32 (height, width, 1) in [0, 1].
 
     As in MNIST, the ink fits into 20 pixels of 28 and its centre of mass lies in the middle.
     """
     ink = find_ink(grey)
     scale = min(20 / 28 * height / ink.height, 20 / 28 * width / ink.width)
-    size = (max(1, round(ink.width * scale)), max(1, round(ink.height * scale)))
+    size = (max(1, int(ink.width * scale + 0.5)), max(1, int(ink.height * scale + 0.5)))
     small = np.asarray(ink.resize(size, Image.Resampling.LANCZOS)).clip(0, 1)
+    top, left = (offset(small.sum(axis=1), height), offset(small.sum(axis=0), width))
     prepared = np.zeros((height, width, 1), np.float32)
     # Thin strokes fade when they shrink: the strongest is white again.
-    prepared[: size[1], : size[0], 0] = small / small.max()
-    for axis, side in enumerate((height, width)):
-        weights = small.sum(axis=1 - axis)
-        centre = np.average(np.arange(len(weights)), weights=weights)
-        shift = min(max(round(side / 2 - centre), 0), side - len(weights))
-        prepared = np.roll(prepared, shift, axis)
+    prepared[top : top + size[1], left : left + size[0], 0] = small / small.max()
     return prepared
+
+
+def offset(weights: np.ndarray, side: int) -> int:
+    """Return where `weights` begin among `side` pixels, so that they balance in the middle."""
+    centre = np.average(np.arange(len(weights)), weights=weights)
+    # Symmetric ink lies half a pixel off the middle, above or to the left of it: if the last bits
+    # of the sum decided that, a browser would decide otherwise.
+    start = int(np.ceil(side / 2 - centre - 0.501))
+    return min(max(start, 0), side - len(weights))

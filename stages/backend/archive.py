@@ -13,7 +13,6 @@ from stages.backend.runtime import keras
 from stages.common.errors import InputError
 from stages.common.files import replacing
 
-
 # What initialised the weights, and what would quantize them: predictions need neither, and earlier
 # versions of Keras stop at arguments that they don't know, even at those that are null.
 UNUSED = re.compile("_initializer$|^quantization_config$")

@@ -14,6 +14,7 @@ CLASSES = Path("data/prepared/classes.txt")
 PICTURES = Path("data/prepared/pictures.json")  # how predict prepares a picture
 
 MODEL = Path("models/model.keras")
+TFLITE = Path("models/model.tflite")  # predict reads it
 SUMMARY = Path("models/summary.txt")
 PORTABILITY = Path("models/portability.txt")  # whether other CPUs would give the same bytes
 HISTORY = Path("reports/history.csv")
@@ -30,3 +31,4 @@ KERNELS = Path("reports/kernels.npy")
 
 FIGURES = Path("reports/figures")
 PAGE = Path("reports/index.html")
+TRY = Path("reports/try.html")

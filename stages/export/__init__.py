@@ -1,0 +1,3 @@
+from stages.common.environment import require_locked
+
+require_locked("export")
