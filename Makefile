@@ -76,11 +76,13 @@ recipes: .venv/dev  ## measure the recipes over ten seeds (half an hour)
 	@$(BIN)/python -m benchmarks.recipes
 
 lock: .venv/dev  ## lock the newest versions of all packages, with hashes
-	$(COMPILE) -o requirements.txt
+	$(COMPILE) --extra pipeline -o requirements.txt
+	$(COMPILE) -c requirements.txt -o requirements/predict.txt
 	for extra in s3 ssh sweep gpu; do \
-		$(COMPILE) -c requirements.txt --extra $$extra -o requirements/$$extra.txt || exit; \
+		$(COMPILE) -c requirements.txt --extra pipeline --extra $$extra \
+			-o requirements/$$extra.txt || exit; \
 	done
-	$(COMPILE) -c requirements.txt --extra dev --extra s3 --extra ssh --extra sweep \
+	$(COMPILE) -c requirements.txt --extra pipeline --extra dev --extra s3 --extra ssh --extra sweep \
 		-o requirements/dev.txt
 
 # Stamps: an environment is installed once, and again when its lock changes.
