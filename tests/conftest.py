@@ -126,7 +126,7 @@ def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
 @pytest.fixture(scope="session")
 def prepared_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
-    for part in "stages", "requirements.txt":
+    for part in "stages", "predict", "pictures", "requirements.txt":
         copy(part, folder)
     write_prepared(folder)
     return folder
@@ -145,6 +145,21 @@ def prepared(prepared_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path / "prepared")
     monkeypatch.setattr(determinism, "pin", lambda *_, **__: None)
     return tmp_path / "prepared"
+
+
+@pytest.fixture(scope="session")
+def exported_once(prepared_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which export has run, after `prepared`. It is shared: change nothing in it."""
+    from stages.backend import runtime
+    from stages.export import __main__ as export
+
+    folder = tmp_path_factory.mktemp("exported") / "exported"
+    shutil.copytree(prepared_once, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(runtime, "pin", lambda *_, **__: None)
+        export.main()
+    return folder
 
 
 @pytest.fixture
@@ -222,7 +237,7 @@ def tried_once(make_once: MakeOnce, reproduced_once: Project) -> Project:
             "dvc", "exp", "run", "--name", "slower", "-S", "train.learning_rate=0.00005"
         )
         ran = re.findall(r"Running stage '(\w+)'", done.stdout)
-        assert ran == ["train", "evaluate", "visualize"]
+        assert ran == ["train", "evaluate", "visualize", "export"]
 
     return make_once("tried", make)
 
