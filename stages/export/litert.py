@@ -68,7 +68,7 @@ def run(exported: bytes, images: np.ndarray, batch_size: int) -> np.ndarray:
         try:
             classifier = Classifier(path)
         except (RuntimeError, ValueError) as error:  # an operation that TensorFlow alone has
-            reason = str(error).strip().splitlines()[0]
+            reason = str(error).partition(".")[0]
             raise InputError(f"{TFLITE}: LiteRT can't run it ({reason})") from None
     starts = range(0, len(images), batch_size)
     parts = [classifier.probabilities(images[start : start + batch_size]) for start in starts]

@@ -1,33 +1,17 @@
 """The page in a real browser, with the network off: on a desk, on a phone, by day and by night."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser
 
 from stages.common import paths
+from tests.browsing import Scheme, barriers, browser, look, needs_browser
 from tests.builders import draw, predictions, write_results
 from tests.project import Project
 
-Scheme = Literal["light", "dark"]
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-
-pytestmark = pytest.mark.skipif(
-    not BROWSER, reason="no browser: neither chromium nor google-chrome"
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        # Chromium refuses to sandbox what root runs; this page holds nothing but our own text.
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+pytestmark = needs_browser
+__all__ = ["browser"]
 
 
 @pytest.fixture(scope="module")
@@ -39,22 +23,6 @@ def pages(reproduced_once: Project, tmp_path_factory: pytest.TempPathFactory) ->
     many = write_results(folder, names, predictions(actual, [*actual[1:], 0], [0.9] * 124))
     draw(folder)
     return {"real": reproduced_once.root / paths.PAGE, "many": many}
-
-
-def look(browser: Browser, path: Path, width: int, scheme: Scheme) -> tuple[Page, list[str]]:
-    """Open the page and return it with whatever went wrong or was asked of the network."""
-    context = browser.new_context(
-        offline=True, viewport={"width": width, "height": 800}, color_scheme=scheme
-    )
-    page = context.new_page()
-    trouble: list[str] = []
-    page.on("console", lambda message: trouble.append(message.text))
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on("requestfailed", lambda request: trouble.append(request.url))
-    page.on("request", lambda request: trouble.append(request.url))
-    page.goto(path.as_uri())
-    page.wait_for_load_state("load")
-    return page, [item for item in trouble if item != path.as_uri()]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -74,12 +42,7 @@ def test_the_page_can_be_read_anywhere(
     )
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(25, 25, 25)"}[scheme]
-    violations = Axe().run(page).response["violations"]
-    assert [
-        (violation["id"], [node["target"] for node in violation["nodes"]])
-        for violation in violations
-        if violation["impact"] in ("serious", "critical")
-    ] == []
+    assert barriers(page) == []
     page.context.close()
 
 

@@ -1,0 +1,92 @@
+"""The stage: it writes both files, or says in one line why not."""
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.backend import archive
+from stages.backend.runtime import keras
+from stages.common import paths
+from stages.export import __main__ as export
+from stages.export import litert, page
+from tests.builders import SHAPE, one_line
+
+
+def data(document: str) -> dict[str, object]:
+    """Return what the page's scripts read."""
+    (text,) = re.findall(r'<script type="application/json" id="model">(.*?)</script>', document)
+    content: dict[str, object] = json.loads(text)
+    return content
+
+
+def test_the_page_holds_the_weights_and_runs_its_own_script_and_no_other(
+    exported_once: Path,
+) -> None:
+    document = (exported_once / paths.TRY).read_text(encoding="utf-8")
+    model = data(document)
+    weights = archive.load(exported_once / paths.MODEL).get_weights()
+    found = np.frombuffer(base64.b64decode(str(model["weights"])), "<f4")
+    np.testing.assert_array_equal(found, np.concatenate([array.ravel() for array in weights]))
+    assert model["drawn"] is True
+    script = document.split("<script>")[1].split("</script>")[0]
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{allowed}'\"" in document
+    assert "default-src 'none'" in document
+    md5 = hashlib.md5((exported_once / paths.MODEL).read_bytes(), usedforsecurity=False)
+    assert md5.hexdigest() in document
+
+
+def test_the_page_shows_one_test_image_of_each_class_at_most_twenty() -> None:
+    labels = np.arange(60) // 2 % 30
+    images = (np.arange(60)[:, None, None, None] * np.ones((1, 2, 3, 1)) / 255).astype(np.float32)
+    samples = page.pick(images, labels)
+    assert [sample["label"] for sample in samples] == [*range(20)]
+    assert [base64.b64decode(sample["image"]) for sample in samples] == [
+        bytes([2 * i] * 6) for i in range(20)
+    ]
+
+
+def test_a_name_of_a_class_is_nothing_but_text(exported_once: Path, prepared: Path) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    names = [evil, "</script>", "<!--", *"3456789"]
+    paths.CLASSES.write_text("\n".join(names))
+    export.main()
+    document = paths.TRY.read_text(encoding="utf-8")
+    assert evil not in document
+    assert "<!--" not in document
+    assert document.count("<script") == document.count("</script>") == 2
+    assert data(document)["classes"] == names
+
+
+def test_a_network_that_the_page_cannot_compute_costs_no_output(
+    prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layers = keras.layers
+    head = [layers.Flatten(), layers.Dense(10, activation="softmax")]
+    network = keras.Sequential([keras.Input(SHAPE), layers.AveragePooling2D(4), *head])
+    archive.save(network, paths.MODEL)
+    export.main()
+    assert "a page without the network, which has a layer of the kind AveragePooling2D" in (
+        capsys.readouterr().out
+    )
+    document = paths.TRY.read_text(encoding="utf-8")
+    assert "can't run the network, because it has a layer of the kind AveragePooling2D." in document
+    assert "<script" not in document
+    assert paths.TFLITE.exists()
+
+
+def test_a_file_that_answers_otherwise_is_not_written(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = litert.run
+    monkeypatch.setattr(litert, "run", lambda *given: run(*given)[:, ::-1])
+    assert "model.tflite: its probabilities differ from those of models/model.keras" in one_line(
+        "export"
+    )
+    assert not paths.TFLITE.exists()
+    assert not paths.TRY.exists()
