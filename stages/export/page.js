@@ -55,8 +55,13 @@ function draw() {
   canvas.width = Math.round(canvas.clientWidth * devicePixelRatio);
   canvas.height = Math.round(canvas.clientHeight * devicePixelRatio);
   $("hint").hidden = backdrop || strokes.length;
-  screen.imageSmoothingEnabled = false;
-  if (backdrop) return screen.drawImage(backdrop, 0, 0, canvas.width, canvas.height);
+  if (backdrop) {
+    const scale = Math.min(canvas.width / backdrop.width, canvas.height / backdrop.height);
+    const width = backdrop.width * scale, height = backdrop.height * scale;
+    screen.imageSmoothingEnabled = backdrop.width > columns;
+    screen.drawImage(backdrop, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
+    return;
+  }
   paint(screen, getComputedStyle(canvas).color);
   if (canvas.matches(":focus-visible"))
     screen.strokeRect(pen[0] * canvas.width, pen[1] * canvas.height, 1, 1);
@@ -83,21 +88,21 @@ function change(edit) {
   redraw();
 }
 
-function choose(pixels, note) {
+function choose(shown, pixels, note) {
   strokes.length = 0;
-  backdrop = pixels && picture(document.createElement("canvas"), pixels);
+  backdrop = shown;
   draw();
   show(pixels, note);
 }
 
 async function look(file) {
   const bitmap = await createImageBitmap(file).catch(() => null);
-  if (!bitmap) return choose(null, `${file.name} can't be read; expected a picture`);
+  if (!bitmap) return choose(null, null, `${file.name} can't be read; expected a picture`);
   const scale = Math.min(1, 2000 / Math.max(bitmap.width, bitmap.height));
   const width = Math.ceil(bitmap.width * scale), height = Math.ceil(bitmap.height * scale);
   blank(width, height, "white");
   sheet.drawImage(bitmap, 0, 0, width, height);
-  choose(fit(sheet.getImageData(0, 0, width, height).data, height, width), file.name);
+  choose(bitmap, fit(sheet.getImageData(0, 0, width, height).data, height, width), file.name);
 }
 
 function at(event) {
@@ -128,17 +133,19 @@ if (model.drawn) {
   };
 }
 for (const { image, label } of model.samples) {
-  const button = document.createElement("button");
+  const button = document.createElement("button"), shown = document.createElement("canvas");
   const pixels = Float32Array.from(decode(image), (value) => value / 255);
-  button.append(picture(document.createElement("canvas"), pixels));
+  button.append(picture(shown, pixels));
   button.ariaLabel = button.title = `A test image of the class ${model.classes[label]}`;
-  button.onclick = () => choose(pixels, button.title);
+  button.onclick = () => choose(shown, pixels, button.title);
   $("samples").append(button);
 }
 const actions = { undo: () => strokes.pop(), clear: () => strokes.length = 0 };
 for (const name in actions) if ($(name)) $(name).onclick = () => change(actions[name]);
-for (const input of document.querySelectorAll("input"))
-  input.onchange = () => input.files.length && look(input.files[0]);
+for (const input of document.querySelectorAll("input")) input.onchange = () => {
+  look(input.files[0]);
+  input.value = "";  // the same file can be chosen again
+};
 ondragover = (event) => event.preventDefault();
 ondrop = (event) => {
   event.preventDefault();

@@ -120,15 +120,16 @@ RERUNS: dict[str, tuple[str, ...]] = {
     "train.*": ("train", "visualize"),
     "train.validation_split": ("train", "evaluate", "visualize"),
     "visualize.*": ("visualize",),
-    "pictures/*": ("prepare",),
+    "pictures/*": ("prepare", "export"),
     "stages/prepare/*": ("prepare",),
     "stages/train/*": ("train",),
     "stages/evaluate/*": ("evaluate",),
     "stages/visualize/*": ("visualize",),
-    "stages/backend/*": ("train", "evaluate"),
-    "stages/common/*": ("prepare", "train", "evaluate", "visualize"),
-    "requirements.txt": ("prepare", "train", "evaluate", "visualize"),
-    "predict/*": (),
+    "stages/export/*": ("export",),
+    "stages/backend/*": ("train", "evaluate", "export"),
+    "stages/common/*": ("prepare", "train", "evaluate", "visualize", "export"),
+    "requirements.txt": ("prepare", "train", "evaluate", "visualize", "export"),
+    "predict/*": ("export",),
     "sweep/*": (),
     "tools/*": (),
 }
@@ -185,13 +186,13 @@ def test_the_rerun_table_holds_for_every_parameter_and_for_a_file_of_each_folder
 
 def test_every_file_of_the_stages_has_its_row() -> None:
     listed = subprocess.run(
-        ["git", "ls-files", "pictures", "stages"],
+        ["git", "ls-files", "pictures", "predict", "stages"],
         cwd=ROOT,
         check=True,
         capture_output=True,
         text=True,
     ).stdout.split()
-    folders = "pictures/", "stages/"
+    folders = "pictures/", "predict/", "stages/"
     assert {row(path) for path in listed} == {key for key in RERUNS if key.startswith(folders)}
 
 

@@ -19,7 +19,7 @@ def test_a_run_is_quiet_but_for_what_it_has_to_say(reproduced_once: Project) -> 
     assert "Epoch 2/2" in stdout
     assert re.search(r"^Test loss: +\d\.\d{3}$", stdout, re.MULTILINE)
     assert re.search(r"^Test accuracy: +\d+\.\d\d%$", stdout, re.MULTILINE)
-    for stage in "prepare", "train", "evaluate", "visualize":
+    for stage in "prepare", "train", "evaluate", "visualize", "export":
         assert re.search(rf"^{stage}: done in \d+\.\d s$", stdout, re.MULTILINE)
 
 
@@ -49,7 +49,7 @@ def test_another_data_set_of_another_size_runs_by_its_name_alone(project: Projec
     (folder / "classes.txt").write_text("\n".join(names), encoding="utf-8")
     project.set("prepare.dataset", "columns")
     project.set("train.epochs", 20)
-    assert project.repro() == ["prepare", "train", "evaluate", "visualize"]
+    assert project.repro() == ["prepare", "train", "evaluate", "visualize", "export"]
     probabilities = np.load(project.root / "reports/probabilities.npy")
     assert probabilities.shape == (40, 4)
     assert np.load(project.root / "reports/kernels.npy").shape == (3, 3, 1, 32)

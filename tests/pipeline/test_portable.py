@@ -16,7 +16,7 @@ from tests.project import Project, create_project, duplicate
 
 QEMU = shutil.which("qemu-x86_64")
 emulated = pytest.mark.skipif(not QEMU, reason="no qemu-x86_64: install qemu-user")
-ALL = ["prepare", "train", "evaluate", "visualize"]
+ALL = ["prepare", "train", "evaluate", "visualize", "export"]
 DEMANDING = {
     "prepare.dataset": "shapes",  # JPEG files in colour, of 32 by 32 pixels
     "prepare.image_size": [28, 28],
@@ -45,7 +45,7 @@ def emulate(project: Project, cpu: str) -> None:
 @pytest.mark.parametrize(
     ("cpu", "changes", "images", "stages"),
     [
-        ("Haswell", {}, 120, ALL[:2]),  # the other two stages take 76 s
+        ("Haswell", {}, 120, ALL[:2]),  # the other three stages take 76 s and more
         ("Haswell", ACCURATE, 441, ALL[:2]),  # batches of 256 and, as with MNIST, of 176
         ("EPYC-Rome", DEMANDING, 120, ALL),
     ],
@@ -67,6 +67,9 @@ def test_another_cpu_ends_with_the_same_lock(
     other.env["NPY_DISABLE_CPU_FEATURES"] = "X86_V3"
     assert other.repro(stages[-1]) == stages
     assert (other.root / "dvc.lock").read_text() == (native.root / "dvc.lock").read_text()
+    if "export" in stages:
+        command = "python", "-m", "predict", "--json", "--top", "3", "data/raw/shapes/circle"
+        assert other.run(*command).stdout == native.run(*command).stdout
 
 
 @emulated
@@ -162,7 +165,7 @@ def test_a_stage_refuses_another_version_of_a_locked_package(project: Project) -
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("module", ["stages.prepare", "stages.train", "predict"])
+@pytest.mark.parametrize("module", ["stages.prepare", "stages.train", "stages.export", "predict"])
 def test_a_python_without_the_environment_is_told_to_activate_it(
     module: str, project: Project
 ) -> None:

@@ -56,7 +56,7 @@ def uninterrupted(make_once: MakeOnce, reproduced_once: Project) -> Project:
     def make(folder: Path) -> None:
         project = duplicate(reproduced_once, folder)
         demand_much(project)
-        assert project.repro() == ["train", "evaluate", "visualize"]
+        assert project.repro() == ["train", "evaluate", "visualize", "export"]
 
     return make_once("uninterrupted", make)
 
@@ -149,7 +149,12 @@ def test_a_stage_killed_while_it_writes_leaves_nothing_that_looks_whole(
 ) -> None:
     before = reproduced.outputs()
     lock = yaml.safe_load((reproduced.root / "dvc.lock").read_text())
-    for name in "visualize", "evaluate", "prepare":  # each before those that it reads from
+    for name in (
+        "export",
+        "visualize",
+        "evaluate",
+        "prepare",
+    ):  # each before those that it reads from
         outputs = [reproduced.root / out["path"] for out in lock["stages"][name]["outs"]]
         for path in outputs:
             path.unlink()
@@ -161,7 +166,7 @@ def test_a_stage_killed_while_it_writes_leaves_nothing_that_looks_whole(
         done = reproduced.run(sys.executable, "-c", program, check=False)
         assert done.returncode == -signal.SIGKILL
         assert not any(path.exists() for path in outputs)
-    stages = "prepare", "evaluate", "visualize"
+    stages = "prepare", "evaluate", "visualize", "export"
     assert reproduced.repro("--force", "--single-item", *stages) == [*stages]
     assert reproduced.outputs() == before
     assert not list(reproduced.root.rglob(".partial-*"))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from predict import Classifier, picture
 from stages.backend.runtime import keras
@@ -178,6 +178,12 @@ def answer(page: Page) -> str:
     return page.locator("#best").inner_text()
 
 
+def seen(page: Page) -> np.ndarray:
+    """Return what the network sees, uint8 (height, width, 3)."""
+    png = base64.b64decode(page.evaluate("$('seen').toDataURL()").split(",")[1])
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
 def test_one_draws_with_a_mouse_undoes_and_clears(real: Page, reproduced_once: Project) -> None:
     real.evaluate("change(actions.clear)")
     assert answer(real) == "?"
@@ -224,10 +230,7 @@ def test_one_draws_with_the_arrow_keys_and_chooses_with_enter(
     real.keyboard.press("Enter")
     assert answer(real) == str(expected[first].argmax())
     assert "A test image of the class 7" in real.locator("#note").inner_text()
-    seen = real.evaluate("[...$('seen').getContext('2d').getImageData(0, 0, 28, 28).data]")
-    np.testing.assert_array_equal(
-        np.reshape(seen, (28, 28, 4))[..., 0], np.rint(images[first, ..., 0] * 255)
-    )
+    np.testing.assert_array_equal(seen(real)[..., :1], np.rint(images[first] * 255))
 
 
 def test_one_draws_with_a_finger(browser: Browser, reproduced_once: Project) -> None:
@@ -284,15 +287,14 @@ def test_a_chosen_picture_is_resized_as_predict_does(
         path = tmp_path / "photograph.png"
         photograph.resize(size, Image.Resampling.BICUBIC).save(path)
         page.locator("input").first.set_input_files(path)
-        page.wait_for_function("$('note').textContent === 'photograph.png'")
-        seen = page.evaluate("[...$('seen').getContext('2d').getImageData(0, 0, 32, 24).data]")
+        expect(page.locator("#note")).to_have_text("photograph.png")
         expected = picture.load(path, (24, 32, 3), centre_ink=False) * 255
-        np.testing.assert_allclose(np.reshape(seen, (24, 32, 4))[..., :3], expected, atol=1.01)
+        np.testing.assert_allclose(seen(page), expected, atol=1.01)
         page.get_by_role("button", name="Clear").click()
-        page.wait_for_function("$('note').textContent === ''")
+        expect(page.locator("#note")).to_have_text("")
     (tmp_path / "notes.txt").write_text("not a picture")
     page.locator("input").first.set_input_files(tmp_path / "notes.txt")
-    page.wait_for_function("$('note').textContent.startsWith('notes.txt can')")
+    expect(page.locator("#note")).to_have_text("notes.txt can't be read; expected a picture")
     assert answer(page) == "?"
     assert trouble == []
     page.context.close()
@@ -310,7 +312,7 @@ def test_a_dropped_picture_is_taken(browser: Browser, pages: dict[str, Path]) ->
         }""",
         base64.b64encode(stream.getvalue()).decode(),
     )
-    page.wait_for_function("$('note').textContent === 'teal.png'")
+    expect(page.locator("#note")).to_have_text("teal.png")
     assert answer(page) != "?"
     assert trouble == []
     page.context.close()
