@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 
-from stages.backend import archive, runtime
+from stages.backend import archive, determinism
 from stages.common import paths
-from stages.common.errors import run_stage
 from stages.common.files import load_names, write_bytes, write_text
+from stages.common.stage import stage
 from stages.export import litert, page
 from stages.export.network import InexpressibleError, describe
 
@@ -18,7 +18,7 @@ def main() -> None:
     names = load_names(paths.CLASSES)
     preparation = json.loads(paths.PICTURES.read_text(encoding="utf-8"))
     images, labels = np.load(paths.X_TEST, mmap_mode="r"), np.load(paths.Y_TEST)
-    runtime.pin(threads=1)
+    determinism.pin(threads=1)
     model = archive.load(paths.MODEL)
 
     exported = litert.pack(litert.convert(model), paths.MODEL, names, preparation)
@@ -49,4 +49,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage("export", main)
+    with stage("export"):
+        main()
