@@ -150,14 +150,14 @@ def prepared(prepared_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.fixture(scope="session")
 def exported_once(prepared_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which export has run, after `prepared`. It is shared: change nothing in it."""
-    from stages.backend import runtime
+    from stages.backend import determinism
     from stages.export import __main__ as export
 
     folder = tmp_path_factory.mktemp("exported") / "exported"
     shutil.copytree(prepared_once, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(runtime, "pin", lambda *_, **__: None)
+        patch.setattr(determinism, "pin", lambda *_, **__: None)
         export.main()
     return folder
 

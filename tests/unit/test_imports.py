@@ -15,9 +15,15 @@ PACKAGES: list[str] = PYPROJECT["tool"]["mypy"]["packages"]
 REQUIRED: list[str] = PYPROJECT["project"]["dependencies"]
 OPTIONAL: dict[str, list[str]] = PYPROJECT["project"]["optional-dependencies"]
 # What requirements/dev.txt installs: see the Makefile.
-FOR_TESTS = ("dev", "s3", "ssh", "sweep")
-# The extras that a package may use; the others have to do with the pipeline's own dependencies.
-EXTRAS = {"sweep": ("sweep",), "benchmarks": FOR_TESTS, "tests": FOR_TESTS}
+FOR_TESTS = ("pipeline", "dev", "s3", "ssh", "sweep")
+# The extras that a package may use; those that are installed alone have none.
+EXTRAS = {
+    "stages": ("pipeline",),
+    "tools": ("pipeline",),
+    "sweep": ("pipeline", "sweep"),
+    "benchmarks": FOR_TESTS,
+    "tests": FOR_TESTS,
+}
 
 
 def normalise(name: str) -> str:
@@ -25,7 +31,7 @@ def normalise(name: str) -> str:
 
 
 def declared(extras: tuple[str, ...]) -> set[str]:
-    """Return the distributions that pyproject.toml names, for the pipeline and for `extras`."""
+    """Return the distributions that pyproject.toml names, for everybody and for `extras`."""
     requirements = REQUIRED + [name for extra in extras for name in OPTIONAL[extra]]
     return {normalise(re.split(r"[\[<>=!~; ]", name)[0]) for name in requirements}
 
