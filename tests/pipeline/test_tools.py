@@ -105,10 +105,9 @@ def test_a_forgotten_push_is_noticed(here: Project, run_main: RunMain) -> None:
 def test_a_remote_out_of_reach_is_said_in_one_line(here: Project, run_main: RunMain) -> None:
     here.run("dvc", "remote", "modify", "--local", "storage", "url", "ssh://127.0.0.1:1/x")
     code, said = run_main(check_remote.main)
-    assert code == 1
-    line = said.splitlines()[-1]
-    assert line.startswith("check_remote: The remote can't be asked: ")
-    assert "127.0.0.1" in line
+    assert (code, len(said.splitlines())) == (1, 1)
+    assert said.startswith("check_remote: The remote can't be asked: ")
+    assert "127.0.0.1" in said
 
 
 def test_a_stale_lock_is_noticed_without_any_data(here: Project, run_main: RunMain) -> None:
@@ -128,18 +127,11 @@ def test_a_stale_lock_is_noticed_without_any_data(here: Project, run_main: RunMa
     assert "(evaluate)" in said
 
 
-def test_a_lock_or_a_repository_that_cannot_be_read_is_said_in_one_line(
-    here: Project, run_main: RunMain, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lock_that_cannot_be_read_is_said_in_one_line(here: Project, run_main: RunMain) -> None:
     Path("dvc.lock").write_text("]")
     code, said = run_main(check_lock.main)
     assert (code, len(said.splitlines())) == (1, 1)
     assert said.startswith("check_lock: dvc.lock can't be checked: ")
-    monkeypatch.chdir(here.root.parent)
-    for module in check_lock, check_remote, verify:
-        code, said = run_main(module.main)
-        assert (code, len(said.splitlines())) == (1, 1)
-        assert "not inside of a DVC repository" in said
 
 
 @pytest.mark.parametrize("name", ["check_lock", "check_remote", "verify", "compare", "rebuild"])
@@ -150,6 +142,7 @@ def test_a_command_starts_by_its_name_and_ends_in_a_line_outside_a_repository(
     done = here.run(sys.executable, "-m", f"tools.{name}", check=False)
     assert done.returncode == (2 if name == "compare" else 1), "compare misses its argument"
     assert f"{name}: " in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.committed
@@ -161,46 +154,30 @@ def test_the_committed_lock_is_fresh(
 
 
 def test_an_audit_without_a_network_does_not_pass_for_one(
-    tmp_path: Path, run_main: RunMain, monkeypatch: pytest.MonkeyPatch
+    here: Project, run_main: RunMain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     for name in "HTTPS_PROXY", "https_proxy":
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    Path("requirements").mkdir()
-    Path("requirements/dev.txt").write_text(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
+    (here.root / "requirements/dev.txt").write_text(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
     code, said = run_main(audit.main)
     assert (code, len(said.splitlines())) == (2, 1)
     assert said.startswith("Not every package of requirements/dev.txt could be looked up: ")
 
 
 @pytest.mark.parametrize(
-    ("printed", "exit_code", "expected"),
+    ("printed", "exit_code", "code", "line"),
     [
-        ("", 0, (0, "No known vulnerability in the packages of requirements/dev.txt\n")),
-        (
-            "Name   Version  ID\nkeras  3.0.0  CVE-1",
-            1,
-            (1, "Name   Version  ID\nkeras  3.0.0  CVE-1\n"),
-        ),
-        (
-            "",
-            1,
-            (2, "Not every package of requirements/dev.txt could be looked up: keras: not found\n"),
-        ),
+        ("", 0, 0, "No known vulnerability in the packages of requirements/dev.txt"),
+        ("ID\nkeras 3.0.0 CVE-1", 1, 1, "keras 3.0.0 CVE-1"),
+        ("", 1, 2, "Not every package of requirements/dev.txt could be looked up: keras: no such"),
     ],
-    ids=["clean", "vulnerable", "not looked up"],
 )
 def test_an_audit_tells_found_from_not_looked_up(
-    printed: str,
-    exit_code: int,
-    expected: tuple[int, str],
-    tmp_path: Path,
-    run_main: RunMain,
-    monkeypatch: pytest.MonkeyPatch,
+    printed: str, exit_code: int, code: int, line: str, here: Project, run_main: RunMain
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "pip_audit.py").write_text(
+    (here.root / "pip_audit.py").write_text(
         f"import sys; assert '--strict' in sys.argv; print({printed!r})\n"
-        f"print('keras: not found', file=sys.stderr); sys.exit({exit_code})"
+        f"print('keras: no such', file=sys.stderr); sys.exit({exit_code})"
     )
-    assert run_main(audit.main) == expected
+    found, said = run_main(audit.main)
+    assert (found, said.splitlines()[-1]) == (code, line)
