@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def installed(folder: Path) -> Path:
     """The same with an environment, whose commands print their arguments."""
-    for name in "dvc", "python", "pip":
+    for name in "dvc", "python", "pip", "pytest":
         write_script(folder / ".venv/bin" / name, f'printf "{name}<%s>\\n" "$@"')
     (folder / ".venv/pipeline").touch()
     return folder
@@ -45,7 +45,7 @@ def make(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProce
 def test_every_command_of_the_environment_is_called_by_its_path(installed: Path) -> None:
     """GNU make 3.81, of macOS, would not find them otherwise; the one here would."""
     shutil.copytree(ROOT / "requirements", installed / "requirements")
-    targets = "repro", "test", "diff", "plots", "compare", "verify", "rebuild", "bench", "lock"
+    targets = "repro", "quick", "diff", "plots", "compare", "verify", "rebuild", "bench", "lock"
     printed = make(installed, "--always-make", "--dry-run", *targets).stdout
     called = re.findall(r"^\s*(\S*\b(?:dvc|pip|pytest|python|uv)) ", printed, re.MULTILINE)
     assert len(called) >= len(targets)
@@ -54,7 +54,43 @@ def test_every_command_of_the_environment_is_called_by_its_path(installed: Path)
 
 def test_what_the_commands_start_is_the_environments_as_well(installed: Path) -> None:
     write_script(installed / ".venv/bin/dvc", "python -m stages.prepare")
-    assert make(installed, "repro").stdout == "python<-m>\npython<stages.prepare>\n"
+    assert "python<-m>\npython<stages.prepare>\n" in make(installed, "repro").stdout
+
+
+def test_repro_begins_with_a_ready_clone_and_ends_with_what_the_run_gave(installed: Path) -> None:
+    printed = make(installed, "repro").stdout.splitlines()
+    setup, outcome = (["python<-m>", f"python<tools.{name}>"] for name in ("setup", "outcome"))
+    assert printed == [*setup, "dvc<repro>", *outcome]
+    write_script(installed / ".venv/bin/dvc", "echo failed; exit 1")
+    assert make(installed, "repro").stdout.splitlines() == [*setup, "failed"]
+
+
+def test_an_installation_is_announced_on_stderr_since_a_targets_output_may_go_to_a_file(
+    installed: Path,
+) -> None:
+    (installed / ".venv/pipeline").unlink()
+    done = make(installed, "diff")
+    assert done.stderr.splitlines()[:3] == [
+        "Installing the packages of requirements.txt into .venv, which takes some minutes the "
+        "first time",
+        "python<-m>",
+        "python<pip>",
+    ]
+    again = make(installed, "diff")
+    assert again.stderr == ""
+    assert again.stdout == done.stdout
+    assert "pip" not in done.stdout
+
+
+def test_the_packages_for_the_tests_are_installed_at_once_with_those_of_the_pipeline(
+    installed: Path,
+) -> None:
+    shutil.copytree(ROOT / "requirements", installed / "requirements")
+    (installed / ".venv/pipeline").unlink()
+    done = make(installed, "quick")
+    assert re.findall(r"requirements\S+>", done.stderr) == ["requirements/dev.txt>"]
+    assert "pytest<not slow>\n" in done.stdout
+    assert make(installed, "quick").stderr == ""
 
 
 @pytest.mark.parametrize("name", ["release 1; touch ran", "$(touch ran)", "a'b\"c", "`touch ran`"])
@@ -70,7 +106,7 @@ def test_a_recipe_is_run_with_its_parameters_and_without_its_comments(installed:
     (installed / "model.filters=8").touch()  # which the shell would find for [8,9]
     done = make(installed, "recipe", NAME="small")
     arguments = "exp", "run", "-S", "seed=1", "-S", "model.filters=[8,9]"
-    assert done.stdout == "".join(f"dvc<{argument}>\n" for argument in arguments)
+    assert re.findall("dvc<(.+)>", done.stdout) == [*arguments]
 
 
 @pytest.mark.parametrize("name", ["", "big", "$(touch ran)", ".."])
@@ -80,7 +116,7 @@ def test_without_the_name_of_a_recipe_make_lists_them(installed: Path, name: str
         (installed / "recipes" / recipe).touch()
     done = make(installed, "recipe", NAME=name)
     assert done.returncode
-    assert done.stdout == ""
+    assert "dvc" not in done.stdout
     line = f"make recipe: found NAME='{name}'; expected one of large small"
     assert done.stderr.splitlines()[0] == line
     assert not (installed / "ran").exists()
