@@ -1,4 +1,4 @@
-"""Every package that is imported by name is declared, so that none is there by luck only."""
+"""Who imports whom is written down: other packages in pyproject.toml, our own in the docs."""
 
 import ast
 import re
@@ -36,23 +36,24 @@ def declared(extras: tuple[str, ...]) -> set[str]:
     return {normalise(re.split(r"[\[<>=!~; ]", name)[0]) for name in requirements}
 
 
-def imported(package: str) -> set[str]:
-    """Return the first part of every absolute import in a package, wherever it stands."""
-    modules = set()
-    for path in (ROOT / package).rglob("*.py"):
+def imported(folder: str) -> set[str]:
+    """Return what each absolute import in a folder names, wherever it stands, dotted."""
+    names = set()
+    for path in (ROOT / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
-                modules |= {alias.name for alias in node.names}
+                names |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
-                modules.add(node.module or "")
-    return {module.partition(".")[0] for module in modules}
+                names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_import_is_declared(package: str) -> None:
     providers = packages_distributions()
     known = declared(EXTRAS.get(package, ()))
-    others = imported(package) - sys.stdlib_module_names - set(PACKAGES)
+    modules = {name.partition(".")[0] for name in imported(package)}
+    others = modules - sys.stdlib_module_names - set(PACKAGES)
     undeclared = {
         module: providers.get(module)
         for module in others
@@ -60,3 +61,24 @@ def test_every_import_is_declared(package: str) -> None:
         if not known & {normalise(name) for name in providers.get(module, [])}
     }
     assert undeclared == {}, "declare them in pyproject.toml"
+
+
+def test_the_documentation_says_who_imports_whom() -> None:
+    folders = [path.parent for path in ROOT.glob("stages/*/*.py")]
+    rooms = {str(folder.relative_to(ROOT)) for folder in folders} | {*PACKAGES} - {"stages"}
+    found = {
+        room: {
+            other
+            for other in rooms - {room}
+            for name in imported(room)
+            if f"{name}.".startswith(f"{other.replace('/', '.')}.")
+        }
+        for room in rooms - {"tests"}  # they may import all
+    }
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[\w/]+`) \| (nothing|`.+) \|$", page, re.MULTILINE)
+    shown = {room.strip("`"): {*re.findall(r"`([\w/]+)`", others)} for room, others in rows}
+    assert shown == found
+    # Each room stands below those that it imports.
+    places = {room: place for place, room in enumerate(shown)}
+    assert all(places[other] < places[room] for room in shown for other in shown[room])
