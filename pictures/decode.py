@@ -51,8 +51,12 @@ def opened(path: Path) -> Iterator[PngImageFile | JpegImageFile]:
                 expected = f"at most {megapixels} megapixels"
                 raise ValueError(f"{image.width} x {image.height} pixels")
             yield image
+    except MemoryError:  # no fault of the file
+        raise
     except Exception as error:  # Pillow raises whatever the damage provokes
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        if reason.endswith("-bit layers"):
+            expected = "a JPEG file of 8 bits, or a PNG file"
         raise PictureError(f"{path}: {reason}; expected {expected}") from None
 
 
@@ -69,7 +73,8 @@ def identified(path: Path) -> PngImageFile | JpegImageFile:
             return PngImageFile(BytesIO(png.without_metadata(content)))
         return JpegImageFile(BytesIO(content))
     except SyntaxError as error:
-        raise ValueError(f"damaged ({error})") from None
+        whole = str(error).startswith("cannot handle")  # 12-bit layers, for example
+        raise ValueError(str(error) if whole else f"damaged ({error})") from None
 
 
 def load(path: Path, size: tuple[int, int]) -> Image.Image:

@@ -2,15 +2,15 @@
 
 import json
 import re
-import tempfile
 import zipfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from stages.backend import dense
 from stages.backend.layers import leaves
 from stages.backend.runtime import keras
-from stages.common.errors import InputError
+from stages.common.errors import InputError, is_lack_of_memory
 from stages.common.files import replacing
 
 # What initialised the weights, and what would quantize them: predictions need neither, and earlier
@@ -34,9 +34,13 @@ def save(model: keras.Model, path: Path) -> None:
     for layer in leaves(model):
         layer.trainable = True
         layer.dtype_policy = keras.DTypePolicy("float32")
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        replacing(path) as partial,
+        # On the disk that the model needs anyway: one less that can be full.
+        TemporaryDirectory(dir=path.parent, prefix=".partial-") as folder,
+    ):
         model.save(folder, zipped=False)
-        with replacing(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+        with zipfile.ZipFile(partial, "w") as archive:
             for file in sorted(Path(folder).glob("*.*")):  # but not the empty folder assets
                 content = file.read_bytes()
                 if file.name == "config.json":
@@ -62,6 +66,8 @@ def load(path: Path) -> keras.Model:
         dense.replace(model)
         return model
     except Exception as error:  # Keras raises whatever the damage provokes
+        if is_lack_of_memory(error):
+            raise
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(
             f"{path}: can't be loaded ({reason[0]}); expected a model saved by Keras, without code"

@@ -5,7 +5,10 @@ import math
 import struct
 import tempfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -72,7 +75,13 @@ def find(folder: Path, name: str) -> Path:
     if len(found) != 1:
         reason = "both found" if found else "not found, and no folders of pictures"
         raise InputError(f"{folder / name}[.gz]: {reason}; expected one of them")
-    return found[0]
+    (path,) = found
+    if path.is_dir():
+        raise InputError(
+            f"{path}: Is a directory; expected a file, perhaps the one that some programs unpack "
+            "into a folder of its name: move it up"
+        )
+    return path
 
 
 def read_array(path: Path, ndim: int) -> np.ndarray:
@@ -83,7 +92,7 @@ def read_array(path: Path, ndim: int) -> np.ndarray:
     """
     magic = bytes([0, 0, 0x08, ndim])  # 0x08 stands for unsigned bytes
     opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rb") as stream, tempfile.TemporaryFile() as unpacked:
+    with opener(path, "rb") as stream, temporary_file(path) as unpacked:
         try:
             header = stream.read(4 + 4 * ndim)
             if header[:4] != magic or len(header) < 4 + 4 * ndim:
@@ -104,3 +113,15 @@ def read_array(path: Path, ndim: int) -> np.ndarray:
                 f"{'fewer' if found < promised else 'more'}"
             )
         return np.memmap(unpacked, np.uint8, "r", len(header), shape)
+
+
+@contextmanager
+def temporary_file(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file without a name, to unpack `path` to; an OSError of the block says so."""
+    try:
+        with tempfile.TemporaryFile() as file:
+            yield file
+    except OSError as error:
+        folder = tempfile.tempdir or "a temporary folder"  # TMPDIR, or /tmp if that can't be used
+        reason = f"cannot be unpacked to {folder}: {error.strerror or error}"
+        raise OSError(error.errno, reason, str(path)) from None

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import parent_process
 from threading import Thread
 from typing import TypeVar
@@ -22,14 +23,25 @@ def on_all_cores(
     if len(paths) <= CHUNK:  # starting processes would cost more than it saves
         yield list(map(work, paths))
         return
-    # Processes, not threads: small pictures cost more Python than Pillow.
-    pool = ProcessPoolExecutor(initializer=begin)
     bar = tqdm(total=len(paths), desc=description, unit="picture", leave=False, disable=None)
-    with pool, bar:
+    with start_pool() as pool, bar:
         for start in range(0, len(paths), BLOCK):
-            block = list(pool.map(work, paths[start : start + BLOCK], chunksize=CHUNK))
+            try:
+                block = list(pool.map(work, paths[start : start + BLOCK], chunksize=CHUNK))
+            except BrokenProcessPool:
+                raise MemoryError("most likely, since a process was killed") from None
             bar.update(len(block))
             yield block
+
+
+def start_pool() -> ProcessPoolExecutor:
+    """Return a pool of processes, one for each core; an OSError names what they share."""
+    # Processes, not threads: small pictures cost more Python than Pillow.
+    try:
+        return ProcessPoolExecutor(initializer=begin)
+    except OSError as error:
+        reason = f"processes can't share semaphores in it: {error.strerror}"
+        raise OSError(error.errno, reason, "/dev/shm") from None  # noqa: S108
 
 
 def begin() -> None:
