@@ -63,7 +63,8 @@ def take(stage: str) -> Inputs:
     Parameters and code count by their content, data by size, time and inode.
     """
     values, files = declared(stage)
-    return values | {str(file): identify(file) for file in files}
+    written = {name: repr(value) for name, value in values.items()}  # NaN is unlike itself
+    return written | {str(file): identify(file) for file in files}
 
 
 def identify(file: Path) -> object:

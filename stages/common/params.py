@@ -16,7 +16,8 @@ SECTIONS = ("seed", "prepare", "model", "train", "visualize")
 T = TypeVar("T")
 
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
-PositiveInt = Annotated[int, Field(ge=1)]
+# What is larger exhausts memory or patience, and from 2**63 on TensorFlow fails in ways of its own.
+PositiveInt = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class Section(BaseModel):

@@ -1,10 +1,10 @@
 """A data set of pictures, with a folder for each class, as torchvision's ImageFolder has it."""
 
 import hashlib
+import math
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -13,14 +13,19 @@ from typing import NamedTuple
 import numpy as np
 
 import pictures
-from stages.common.errors import InputError
+from stages.common.errors import InputError, printable
 from stages.common.holdout import first_held_out
 from stages.prepare.dataset import DataSet, Split
 from stages.prepare.parallel import on_all_cores
 from stages.prepare.schema import PrepareParams
 
 SUFFIXES = ".png", ".jpg", ".jpeg"
-LITTER = "thumbs.db", "desktop.ini"  # of file managers, besides names that start with a dot
+LITTER = (
+    "thumbs.db",
+    "desktop.ini",
+    "icon\r",
+)  # of file managers, beside names that start with a dot
+BLOCK_BYTES = 100_000_000  # of decoded pictures in memory; scaled, they are four times as many
 
 Shape = tuple[int, int, int]  # height, width and channels
 
@@ -107,18 +112,19 @@ def find(root: Path) -> dict[str, str]:
     without pictures, or a name that can't be used.
     """
     composed = partial(unicodedata.normalize, "NFC")  # macOS may write ü as u and two dots
-    found = {}
+    found: dict[str, str] = {}
+    others: list[Path] = []
     for folder in subfolders(root):
         name = folder.name
         if folder.is_symlink() or not name.isprintable() or name != name.strip():
             raise InputError(f"{str(folder)!r}: expected a printable name, and a folder, no link")
         if not (inside := visible(folder)):
             raise InputError(f"{folder}: no pictures; expected PNG or JPEG files")
-        for path in inside:
-            if path.suffix.lower() not in SUFFIXES:
-                layout = "CLASS/NAME.png, or that in train and in test (or .jpg or .jpeg)"
-                raise InputError(f"{path}: expected pictures in folders as {layout}")
-            found[f"{name}/{path.name}"] = composed(name)
+        found |= {f"{name}/{path.name}": composed(name) for path in inside}
+        others += [path for path in inside if path.suffix.lower() not in SUFFIXES]
+    if others:
+        layout = "CLASS/NAME.png, or that in train and in test (or .jpg or .jpeg)"
+        raise InputError(f"{others[0]}: expected pictures in folders as {layout}{more(others)}")
     try:
         order = sorted(found, key=lambda path: hashlib.sha256(composed(path).encode()).digest())
     except UnicodeEncodeError as error:
@@ -126,26 +132,27 @@ def find(root: Path) -> dict[str, str]:
     return {str(root / path): found[path] for path in order}
 
 
-@contextmanager
-def as_input_error() -> Iterator[None]:
-    """Turn a PictureError into an InputError of the same text."""
+def more(wrong: Sequence[object]) -> str:
+    """Return the end of a message about the first of `wrong`: how many more there are."""
+    return f"; the same goes for {len(wrong) - 1:,} more" if len(wrong) > 1 else ""
+
+
+def look_at(path: str) -> Look | str:
+    """Return a Look at a picture, or what is wrong with it."""
     try:
-        yield
+        with pictures.opened(Path(path)) as image:
+            size, has_colours = pictures.upright_size(image), image.mode not in pictures.GREY
     except pictures.PictureError as error:
-        raise InputError(str(error)) from None
-
-
-@as_input_error()
-def look_at(path: str) -> Look:
-    with pictures.opened(Path(path)) as image:
-        size, has_colours = pictures.upright_size(image), image.mode not in pictures.GREY
+        return str(error)
     return Look(size, has_colours, hashlib.sha256(Path(path).read_bytes()).digest())
 
 
 def look_at_all(paths: Sequence[str]) -> dict[str, Look]:
-    """Return a Look at each of the pictures, by its path."""
-    blocks = on_all_cores(look_at, paths, "Looking at files")
-    return dict(zip(paths, chain.from_iterable(blocks), strict=True))
+    """Return a Look at each of the pictures, by its path; raise InputError if one is wrong."""
+    found = [*chain.from_iterable(on_all_cores(look_at, paths, "Looking at files"))]
+    if wrong := [look for look in found if isinstance(look, str)]:
+        raise InputError(wrong[0] + more(wrong))
+    return {path: look for path, look in zip(paths, found, strict=True) if isinstance(look, Look)}
 
 
 def warn_of_copies(train: Iterable[str], test: Iterable[str], looks: Mapping[str, Look]) -> None:
@@ -153,26 +160,38 @@ def warn_of_copies(train: Iterable[str], test: Iterable[str], looks: Mapping[str
     originals = {looks[path].digest: path for path in train}
     tested = [(path, originals.get(looks[path].digest)) for path in test]
     if copies := [(path, original) for path, original in tested if original]:
-        print(
-            "prepare: {} is the same file as {};".format(*copies[0]),
-            f"{len(copies)} of {len(tested)} test pictures are also training pictures",
-            file=sys.stderr,
+        line = (
+            "prepare: {} is the same file as {}; ".format(*copies[0])
+            + f"{len(copies)} of {len(tested)} test pictures are also training pictures"
         )
+        print(printable(line), file=sys.stderr)
 
 
 def choose_shape(looks: Mapping[str, Look], image_size: Sequence[int] | None) -> Shape:
     """Return the shape of all images: in colour if one picture has colours.
 
-    Raises InputError if the pictures differ in size, and no `image_size` (height, width) is given.
+    Raises InputError if no `image_size` (height, width) is given, and the pictures differ in size
+    or are larger than anybody would train on.
     """
-    height, width = image_size or next(iter(looks.values())).size
-    for path, look in looks.items():
-        if not image_size and look.size != (height, width):
-            raise InputError(
-                f"{path}: {look.size[0]} by {look.size[1]} pixels; expected {height} by {width} "
-                "like the first one, or a prepare.image_size to which all are resized"
-            )
-    return height, width, 3 if any(look.has_colours for look in looks.values()) else 1
+    channels = 3 if any(look.has_colours for look in looks.values()) else 1
+    if image_size:
+        height, width = image_size
+        return height, width, channels
+    first, (size, *_) = next(iter(looks.items()))
+    height, width = size
+    remedy = "or a prepare.image_size to which all are resized"
+    if max(size) > pictures.LARGEST:
+        raise InputError(
+            f"{first}: {height} by {width} pixels; expected at most {pictures.LARGEST} each way, "
+            f"{remedy}"
+        )
+    if others := [path for path, look in looks.items() if look.size != size]:
+        found = "{} by {}".format(*looks[others[0]].size)
+        raise InputError(
+            f"{others[0]}: {found} pixels; expected {height} by {width} like the first one, "
+            f"{remedy}{more(others)}"
+        )
+    return height, width, channels
 
 
 def number(labels: Iterable[str], names: Sequence[str]) -> np.ndarray:
@@ -181,12 +200,18 @@ def number(labels: Iterable[str], names: Sequence[str]) -> np.ndarray:
     return np.array([places[name] for name in labels], np.min_scalar_type(len(names) - 1))
 
 
-@as_input_error()
 def decode(path: str, shape: Shape) -> np.ndarray:
-    """Return a picture as uint8 of `shape`, resized unless it has that size."""
-    return pictures.as_array(pictures.load(Path(path), shape[:2]), shape)
+    """Return a picture as uint8 of `shape`, resized unless it has that size.
+
+    Raises InputError if its pixels are damaged.
+    """
+    try:
+        return pictures.as_array(pictures.load(Path(path), shape[:2]), shape)
+    except pictures.PictureError as error:
+        raise InputError(str(error)) from None
 
 
 def decode_all(paths: Sequence[str], shape: Shape) -> Iterator[np.ndarray]:
     """Yield blocks of pictures, uint8 (k, *shape), in their order."""
-    return map(np.stack, on_all_cores(partial(decode, shape=shape), paths, "Decoding"))
+    at_once = max(1, BLOCK_BYTES // math.prod(shape))
+    return map(np.stack, on_all_cores(partial(decode, shape=shape), paths, "Decoding", at_once))

@@ -1,5 +1,6 @@
 """Work on many files, on all cores."""
 
+import math
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -11,27 +12,33 @@ from typing import TypeVar
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-BLOCK, CHUNK = 1000, 50  # pictures in memory, and those that a process gets at a time
+BLOCK, CHUNK = 1000, 50  # at most: pictures in memory, and those that a process gets at a time
 
 T = TypeVar("T")
 
 
 def on_all_cores(
-    work: Callable[[str], T], paths: Sequence[str], description: str
+    work: Callable[[str], T], paths: Sequence[str], description: str, at_once: int = BLOCK
 ) -> Iterator[list[T]]:
-    """Yield what `work` returns for the paths, a block of them at a time, in their order."""
+    """Yield what `work` returns for the paths, a block of them at a time, in their order.
+
+    No block has more than `at_once` of them. Raises MemoryError if a process was killed.
+    """
+    size = min(BLOCK, at_once)
+    blocks = [paths[start : start + size] for start in range(0, len(paths), size)]
     if len(paths) <= CHUNK:  # starting processes would cost more than it saves
-        yield list(map(work, paths))
+        yield from (list(map(work, block)) for block in blocks)
         return
+    chunk = min(CHUNK, math.ceil(size / (os.cpu_count() or 1)))
     bar = tqdm(total=len(paths), desc=description, unit="picture", leave=False, disable=None)
     with start_pool() as pool, bar:
-        for start in range(0, len(paths), BLOCK):
+        for block in blocks:
             try:
-                block = list(pool.map(work, paths[start : start + BLOCK], chunksize=CHUNK))
+                done = list(pool.map(work, block, chunksize=chunk))
             except BrokenProcessPool:
                 raise MemoryError("most likely, since a process was killed") from None
-            bar.update(len(block))
-            yield block
+            bar.update(len(done))
+            yield done
 
 
 def start_pool() -> ProcessPoolExecutor:

@@ -47,7 +47,7 @@ class TrainParams(Section):
     label_smoothing: Fraction
     freeze_after: Annotated[int, Field(ge=0)] | None
     augmentation: AugmentationParams
-    threads: PositiveInt
+    threads: Annotated[int, Field(ge=1, le=1024)]  # no machine has more cores; a million hang
 
     # Keys are checked in their order: `info.data` has those above that passed.
     @field_validator("beta_1", "beta_2", "momentum", "weight_decay")

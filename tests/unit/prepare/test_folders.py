@@ -288,7 +288,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         "data/raw/ours/train/b/x.png: 4 by 6 pixels; expected 5 by 6 like the first one, or",
     ),
     "a folder in a class": (lambda: (paths.RAW / "ours/train/a/b").mkdir(), "train/a/b: expected"),
-    "no UTF-8": (write("train/a/\udce4.png", png()), "train/a/\udce4.png: the name is not UTF-8"),
+    "no UTF-8": (write("train/a/\udce4.png", png()), "train/a/\\udce4.png: the name is not UTF-8"),
     "a class not in UTF-8": (write("train/\udce4/1.png", png()), "printable name"),
     "a class on two lines": (write("train/a\nb/1.png", png()), "printable name"),
     "a link to nothing": (link("train/a/x.png", "nowhere.png"), "a/x.png: No such file"),
