@@ -13,28 +13,41 @@ layers = keras.layers
 Layers = Iterator[keras.layers.Layer]
 
 
+def convolutions(params: ModelParams) -> Iterator[tuple[int, str, int]]:
+    """Yield filters, padding and pool size of each convolution, in order."""
+    return zip(params.filters, params.padding, params.pool_size, strict=True)
+
+
 def compact(params: ModelParams, classes: int) -> Layers:
     """Activations as arguments."""
-    for filters in params.filters:
-        yield layers.Conv2D(filters, params.kernel_size, activation="relu")
-        yield layers.MaxPooling2D(params.pool_size)
-    yield layers.Flatten()
-    yield layers.Dropout(params.dropout)
-    yield layers.Dense(params.dense_units, activation="relu")
+    for filters, padding, pool_size in convolutions(params):
+        yield layers.Conv2D(filters, params.kernel_size, padding=padding, activation="relu")
+        if pool_size > 1:
+            yield layers.MaxPooling2D(pool_size)
+    if params.dense_units is None:
+        yield layers.GlobalAveragePooling2D()
+    else:
+        yield layers.Flatten()
+        yield layers.Dropout(params.dropout)
+        yield layers.Dense(params.dense_units, activation="relu")
     yield layers.Dropout(params.dropout)
     yield layers.Dense(classes, activation="softmax", dtype="float32")
 
 
 def explicit(params: ModelParams, classes: int) -> Layers:
     """Activations as layers; BatchNormalization would stand between a convolution and its ReLU."""
-    for filters in params.filters:
-        yield layers.Conv2D(filters, params.kernel_size)
+    for filters, padding, pool_size in convolutions(params):
+        yield layers.Conv2D(filters, params.kernel_size, padding=padding)
         yield layers.ReLU()
-        yield layers.MaxPooling2D(params.pool_size)
-    yield layers.Flatten()
-    yield layers.Dropout(params.dropout)
-    yield layers.Dense(params.dense_units)
-    yield layers.ReLU()
+        if pool_size > 1:
+            yield layers.MaxPooling2D(pool_size)
+    if params.dense_units is None:
+        yield layers.GlobalAveragePooling2D()
+    else:
+        yield layers.Flatten()
+        yield layers.Dropout(params.dropout)
+        yield layers.Dense(params.dense_units)
+        yield layers.ReLU()
     yield layers.Dropout(params.dropout)
     yield layers.Dense(classes, dtype="float32")
     yield layers.Softmax(dtype="float32")
@@ -48,8 +61,8 @@ def build(params: ModelParams, shape: tuple[int, int, int], classes: int) -> ker
     Raises InputError if the convolutions and pools leave nothing of such an image.
     """
     side = min(shape[:2])
-    for _ in params.filters:
-        side = (side - params.kernel_size + 1) // params.pool_size
+    for _, padding, pool_size in convolutions(params):
+        side = (side if padding == "same" else side - params.kernel_size + 1) // pool_size
     if side < 1:
         raise InputError(
             f"params.yaml: model.kernel_size {params.kernel_size} and model.pool_size "

@@ -1,11 +1,13 @@
 """What params.yaml may say about the network and its training."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from stages.common.params import PositiveInt, Section
+
+T = TypeVar("T")
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
@@ -22,9 +24,26 @@ class ModelParams(Section):
     architecture: Literal["compact", "explicit", "functional"]
     filters: Annotated[list[PositiveInt], Field(min_length=1)]
     kernel_size: PositiveInt
-    pool_size: PositiveInt
-    dense_units: PositiveInt
+    padding: list[Literal["valid", "same"]]
+    pool_size: list[PositiveInt]
+    dense_units: PositiveInt | None
     dropout: Fraction
+
+    @field_validator("padding", "pool_size", mode="before")
+    @classmethod
+    def listed(cls, value: object) -> object:
+        """Take a single value as a list of one."""
+        return value if isinstance(value, list) else [value]
+
+    @field_validator("padding", "pool_size")
+    @classmethod
+    def one_for_each_convolution(cls, values: list[T], info: ValidationInfo) -> list[T]:
+        """Repeat a single value for all convolutions; refuse another number of them."""
+        convolutions = len(info.data.get("filters", values))
+        if len(values) not in (1, convolutions):
+            expected = f"expected one value, or {convolutions} like model.filters"
+            raise refusal(expected)
+        return values * (convolutions // len(values))
 
 
 class AugmentationParams(Section):

@@ -293,6 +293,17 @@ PARAMS: dict[str, tuple[str, Callable[[dict[str, Any]], object], str]] = {
     "negative dropout": ("train", put("model.dropout", -0.5), "model.dropout: found -0.5"),
     "kernel too large": ("train", put("model.kernel_size", 12), "leave nothing of 28x28 images"),
     "pool too large": ("train", put("model.pool_size", 27), "leave nothing of 28x28 images"),
+    "unknown padding": (
+        "train",
+        put("model.padding", "full"),
+        "model.padding.0: found 'full'; input should be 'valid' or 'same'",
+    ),
+    "pools of other convolutions": (
+        "train",
+        put("model.pool_size", [2, 2, 2]),
+        "model.pool_size: found [2, 2, 2]; expected one value, or 2 like model.filters",
+    ),
+    "no pools": ("train", put("model.pool_size", []), "model.pool_size: found []; expected one"),
     "negative seed": ("train", put("seed", -1), "seed: found -1"),
     "seed too large": ("train", put("seed", 2**32), "seed: found 4294967296"),
     "text as a seed": ("train", put("seed", "lucky"), "seed: found 'lucky'"),

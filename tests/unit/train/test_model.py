@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from stages.backend.runtime import keras
 from stages.common.errors import InputError
@@ -20,9 +21,23 @@ def test_mnist_takes_70378_parameters(architecture: str) -> None:
     assert "70,378" in summarise(network)
 
 
-def test_the_three_architectures_give_the_same_weights_the_same_outputs() -> None:
+# What may be said about a network apart from its sizes.
+NETWORKS: dict[str, dict[str, object]] = {
+    "the tutorial's": {},
+    "a mean over positions of convolutions that are not all padded or pooled": {
+        "filters": [4, 6, 8],
+        "padding": ["valid", "same", "same"],
+        "pool_size": [2, 1, 2],
+        "dense_units": None,
+    },
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_three_architectures_give_the_same_weights_the_same_outputs(name: str) -> None:
     images = np.random.default_rng(0).random((8, *SHAPE), np.float32)
-    networks = [model.build(model_params(architecture=name), SHAPE, 10) for name in ARCHITECTURES]
+    written = [model_params(architecture=how, **NETWORKS[name]) for how in ARCHITECTURES]
+    networks = [model.build(params, SHAPE, 10) for params in written]
     for network in networks[1:]:
         network.set_weights(networks[0].get_weights())
     first, *others = (network(images).numpy() for network in networks)
@@ -76,6 +91,31 @@ def test_kernels_and_pools_are_as_large_as_asked(architecture: str) -> None:
     assert model.build(params, SHAPE, 10).count_params() == 52 + 153 + 128 + 330
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_each_convolution_may_be_padded_and_pooled_in_its_own_way(architecture: str) -> None:
+    params = model_params(
+        architecture=architecture,
+        filters=[2, 3, 4],
+        padding=["valid", "same", "same"],
+        pool_size=[2, 1, 3],
+    )
+    network = model.build(params, SHAPE, 10)
+    # By hand: 28 - 2 = 26, of which half is 13, which stays; a third of it is 4.
+    assert network.count_params() == 20 + 57 + 112 + 32 * (4 * 4 * 4 + 1) + 330
+    pools = [x.pool_size for x in network.layers if isinstance(x, keras.layers.MaxPooling2D)]
+    assert pools == [(2, 2), (3, 3)]
+
+
+def test_without_a_hidden_layer_the_mean_over_positions_is_classified() -> None:
+    network = model.build(model_params(dense_units=None), SHAPE, 10)
+    assert network.count_params() == 320 + 18_496 + 10 * (64 + 1)
+    images = np.random.default_rng(0).random((2, *SHAPE), np.float32)
+    features = keras.Sequential(network.layers[:4])(images).numpy()
+    kernel, bias = network.get_weights()[-2:]
+    expected = softmax(features.mean(axis=(1, 2)) @ kernel + bias, axis=1)
+    np.testing.assert_allclose(network(images), expected, rtol=1e-4)
+
+
 def test_any_number_of_convolutions() -> None:
     network = model.build(model_params(filters=[2, 3, 4], kernel_size=2), SHAPE, 10)
     assert [layer.filters for layer in network.layers if hasattr(layer, "filters")] == [2, 3, 4]
@@ -87,3 +127,7 @@ def test_images_too_small_for_the_kernels_are_refused() -> None:
         with pytest.raises(InputError, match=reason):
             model.build(model_params(), (height, width, 1), 10)
     assert model.build(model_params(), (10, 28, 1), 10)
+    padded = model_params(padding="same")
+    assert model.build(padded, (4, 28, 1), 10)
+    with pytest.raises(InputError, match="leave nothing of 3x28 images after 2 convolutions"):
+        model.build(padded, (3, 28, 1), 10)
