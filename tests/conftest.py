@@ -123,6 +123,16 @@ def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
     return get
 
 
+@pytest.fixture(scope="session", autouse=True)
+def pinned() -> None:
+    """Compute as the stages do, with one thread, wherever the tests have imported TensorFlow."""
+    if "tensorflow" in sys.modules:
+        from stages.backend import determinism, runtime
+
+        determinism.pin(threads=1)
+        runtime.keras.utils.set_random_seed(1)  # for what draws random numbers outside of a stage
+
+
 @pytest.fixture(scope="session")
 def prepared_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
@@ -136,14 +146,15 @@ def prepared_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prepared(prepared_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with all that train and evaluate read, as the current one.
 
-    Stages are called in it, not started: it takes milliseconds. The tests' process pins its
-    threads once, whatever a stage asks for.
+    Stages are called in it, not started: it takes milliseconds. They pin what they do otherwise,
+    but one thread, since TensorFlow can't change their number any more.
     """
     from stages.backend import determinism
 
     shutil.copytree(prepared_once, tmp_path / "prepared")
     monkeypatch.chdir(tmp_path / "prepared")
-    monkeypatch.setattr(determinism, "pin", lambda *_, **__: None)
+    pin = determinism.pin
+    monkeypatch.setattr(determinism, "pin", lambda threads, *other, **more: pin(1, *other, **more))
     return tmp_path / "prepared"
 
 

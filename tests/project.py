@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -84,6 +84,14 @@ class Clone(Project):
 
     def run(self, *command: str, check: bool = True, **options: Any) -> Any:
         return super().run(*self.prefix, *command, check=check, **options)
+
+
+class Run(NamedTuple):
+    """How the run of a stage ended: its exit code, its prints, the md5 of outputs after it."""
+
+    code: int
+    text: str
+    outputs: dict[str, str]
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -169,12 +177,10 @@ def duplicate(project: Project, folder: Path) -> Project:
     return Project(folder / "clone", environment(folder / "home"))
 
 
-def trainings(project: Project, *points: str, devices: int = 1) -> list[tuple[int, str]]:
-    """Train once for each of `points`; return exit codes and what was printed: see trainings.py."""
-    option = ["--two-devices"] if devices == 2 else []
-    script = str(ROOT / "tests/trainings.py")
-    done = project.run(sys.executable, script, *option, *points)
-    return [(code, text) for code, text in json.loads(done.stdout)]
+def fork(project: Project, *runs: str) -> list[Run]:
+    """Run stages one after the other, and return how each ended: see forks.py."""
+    done = project.run(sys.executable, str(ROOT / "tests/forks.py"), *runs)
+    return [Run(*found) for found in json.loads(done.stdout)]
 
 
 def share(folder: Path) -> tuple[Clone, Clone]:

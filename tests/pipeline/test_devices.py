@@ -1,51 +1,46 @@
 """Several GPUs share each batch; here two virtual devices of the CPU stand for them."""
 
 import io
+import shutil
 import signal
+from pathlib import Path
 
-import pandas as pd
+import numpy as np
 
-from stages.backend import archive
-from tests.project import Project, trainings
+from tests.project import Project, environment, fork
 
-
-def outputs(project: Project) -> dict[str, bytes]:
-    paths = "models/model.keras", "models/summary.txt", "reports/history.csv"
-    return {path: (project.root / path).read_bytes() for path in paths}
-
-
-def history(project: Project) -> pd.DataFrame:
-    return pd.read_csv(io.BytesIO(outputs(project)["reports/history.csv"]))
+# One step whose size does not depend on the loss, and what shrinks weights or draws at random.
+STEP = {"epochs": 1, "steps_per_epoch": 1, "learning_rate": 1e-4, "weight_decay": 0.5}
+MUON = {"optimizer": "muon", "momentum": 0.9, "weight_decay": 0.1}
 
 
-def test_two_devices_train_and_resume_to_the_same_bytes(reproduced: Project) -> None:
-    one = outputs(reproduced)
-    ((code, text),) = trainings(reproduced, "whole", devices=2)
-    assert code == 0
-    assert "Computing on 2 GPUs" in text
-    first = outputs(reproduced)
-    assert first["models/model.keras"] != one["models/model.keras"]
-    killed, (code, text) = trainings(reproduced, "between epochs", "whole", devices=2)
-    assert killed[0] == -signal.SIGKILL
-    assert code == 0
-    assert "Resuming after epoch 1 of 2" in text
-    assert outputs(reproduced) == first
-    model = archive.load(reproduced.root / "models/model.keras")
-    assert model.count_params() == 70_378
+def state(checkpoint: Path) -> list[np.ndarray]:
+    """Return the weights of a model and the state of its optimizer."""
+    with np.load(io.BytesIO(checkpoint.read_bytes()[32:])) as arrays:  # after the SHA-256
+        return [arrays[str(i)] for i in range(len(arrays.files) - 1)]
 
 
-def test_two_devices_learn_what_one_learns_and_get_equal_shares(reproduced: Project) -> None:
+def test_two_devices_learn_what_one_learns_and_resume_to_the_same_bytes(prepared: Path) -> None:
     """Without dropout, which each device draws for its own share, only rounding differs."""
-    reproduced.set("model.dropout", 0.0)
-    trainings(reproduced, "whole", devices=2)
-    two = history(reproduced)
-    trainings(reproduced, "whole")
-    one = history(reproduced)
-    pd.testing.assert_frame_equal(two, one, rtol=1e-3)
-    assert one["loss"][1] < 0.9 * one["loss"][0]
-
-    reproduced.set("train.batch_size", 27)
-    ((code, text),) = trainings(reproduced, "whole", devices=2)
-    assert code == 1
-    assert "train.batch_size 27 gives a batch of 27 images to 2 GPUs" in text
-    assert "Traceback" not in text
+    project = Project(prepared, environment(prepared.parent))
+    for key, value in MUON.items():
+        project.set(f"train.{key}", value)
+    shutil.copy("params.yaml", "../whole.yaml")
+    project.set("model.dropout", 0.0)
+    for key, value in STEP.items():
+        project.set(f"train.{key}", value)
+    shutil.copy("params.yaml", "../step.yaml")
+    whole, killed, resumed, two, one = fork(
+        project,
+        *("two-devices", "train@../whole.yaml", "forget", "train:between epochs", "train"),
+        *("forget", "train@../step.yaml", "one-device", "train@../step.yaml"),
+    )
+    runs = whole, killed, resumed, two, one
+    assert [run.code for run in runs] == [0, -signal.SIGKILL, 0, 0, 0]
+    assert "Resuming after epoch 1 of 2" in resumed.text
+    assert resumed.outputs == whole.outputs
+    assert "Computing on 2 GPUs" in two.text
+    assert "Computing on the CPU" in one.text
+    states = [state(path) for path in Path(".checkpoints").glob("*.checkpoint")]
+    for of_one, of_two in zip(*states, strict=True):
+        np.testing.assert_allclose(of_one, of_two, rtol=0, atol=1.5e-8)

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.builders import ROOT, write_shapes
 from tests.conftest import MakeOnce
 from tests.files import md5_of
-from tests.project import Project, duplicate, share, trainings
+from tests.project import Project, duplicate, fork, share
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +98,7 @@ def test_a_second_clone_pulls_pictures_and_results(shapes: Project) -> None:
 def test_a_killed_training_of_colours_resumes_to_the_same_bytes(shapes: Project) -> None:
     model = shapes.root / "models/model.keras"
     model.unlink()
-    (killed, _), (_, printed) = trainings(shapes, "between epochs", "whole")
-    assert killed == -signal.SIGKILL
-    assert "Resuming after epoch 1 of 12" in printed
+    killed, resumed = fork(shapes, "train:between epochs", "train")
+    assert killed.code == -signal.SIGKILL
+    assert "Resuming after epoch 1 of 12" in resumed.text
     assert md5_of(model) == shapes.outputs()["models/model.keras"], "which was not interrupted"

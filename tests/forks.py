@@ -1,11 +1,14 @@
-"""Train in the current folder again and again, some of the trainings killed on the way.
+"""Run stages in the current folder one after the other, some of them killed on the way.
 
-A program; each argument is a training: `whole`, or the point at which it kills itself. After an @,
-it may name a file that becomes params.yaml before. Each training is a fork of this process, which
-imports TensorFlow once for all of them. Prints a JSON list of exit codes and of what each training
-printed. With the option `--two-devices`, two virtual devices of the CPU stand for two GPUs.
+A program; each argument is a run: the name of a stage, and after a colon perhaps the point at which
+it kills itself; after an @, a file that becomes params.yaml before. Each run is a fork of this
+process, which imports TensorFlow once for all of them. `forget` removes all checkpoints; between
+`two-devices` and `one-device`, two virtual devices of the CPU stand for two GPUs. Prints a JSON
+list with the exit code of each run, what it printed, and the md5 of what lay in models and reports.
 """
 
+import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -21,6 +24,7 @@ from typing import Any
 sys.path[0] = str(Path.cwd())
 
 from stages.backend import archive, determinism, runtime  # noqa: E402
+from stages.common.paths import CHECKPOINTS  # noqa: E402
 from stages.common.stage import stage  # noqa: E402
 from stages.train import __main__ as train  # noqa: E402
 from stages.train import batches, seeding  # noqa: E402
@@ -46,8 +50,9 @@ def half(path: Path, content: bytes) -> None:
     kill()
 
 
-# Where a training kills itself: an object, the name of its function, and what stands in for it.
+# Where a run kills itself: an object, the name of its function, and what stands in for it.
 POINTS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
+    "while it writes": (os, "fsync", lambda _: kill),
     "before the first epoch": (seeding, "seed_dropout", lambda _: kill),
     "in the first batch": (batches, "translate", lambda real: at_call(1, real)),
     "inside an epoch": (batches, "translate", lambda real: at_call(24, real)),
@@ -77,14 +82,15 @@ def split_the_cpu() -> None:
     config.list_logical_devices = lambda kind: listed("CPU")
 
 
-def run(point: str) -> int:
-    """Train; return the exit code, unless the training kills itself before that."""
-    if point != "whole":
-        owner, name, replace = POINTS[point]
-        setattr(owner, name, replace(getattr(owner, name)))
+def run(name: str, point: str) -> int:
+    """Run a stage; return the exit code, unless the stage kills itself before that."""
+    if point:
+        owner, function, replace = POINTS[point]
+        setattr(owner, function, replace(getattr(owner, function)))
+    main = importlib.import_module(f"stages.{name}.__main__").main
     try:
-        with stage("train") as check_inputs:
-            train.main(check_inputs)
+        with stage(name) as check_inputs:
+            main(check_inputs) if name == "train" else main()
     except SystemExit as stopped:
         print(stopped.code, file=sys.stderr)
         return 1
@@ -94,9 +100,15 @@ def run(point: str) -> int:
     return 0
 
 
-def fork(training: str) -> tuple[int, str]:
-    """Run a training in a process of its own; return its exit code and what it printed."""
-    point, _, parameters = training.partition("@")
+def outputs() -> dict[str, str]:
+    paths = (path for name in ("models", "reports") for path in Path(name).rglob("[!.]*.*"))
+    return {str(path): hashlib.md5(path.read_bytes()).hexdigest() for path in paths}  # noqa: S324
+
+
+def fork(argument: str, devices: int) -> tuple[int, str, dict[str, str]]:
+    """Run a stage in a process of its own; return its exit code, what it printed, and outputs."""
+    what, _, parameters = argument.partition("@")
+    name, _, point = what.partition(":")
     if parameters:
         shutil.copy(parameters, "params.yaml")
     with tempfile.TemporaryFile("w+") as printed:
@@ -104,18 +116,25 @@ def fork(training: str) -> tuple[int, str]:
         if not child:
             os.dup2(printed.fileno(), 1)
             os.dup2(printed.fileno(), 2)
-            code = run(point)
+            if devices == 2:
+                split_the_cpu()
+            code = run(name, point)
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
         _, status = os.waitpid(child, 0)
         printed.seek(0)
-        return os.waitstatus_to_exitcode(status), printed.read()
+        return os.waitstatus_to_exitcode(status), printed.read(), outputs()
 
 
 if __name__ == "__main__":
-    points = sys.argv[1:]
-    if points[0] == "--two-devices":
-        split_the_cpu()
-        points = points[1:]
-    print(json.dumps([fork(point) for point in points]))
+    found, devices = [], 1
+    for argument in sys.argv[1:]:
+        match argument:
+            case "forget":
+                shutil.rmtree(CHECKPOINTS)
+            case "one-device" | "two-devices":
+                devices = 1 if argument == "one-device" else 2
+            case _:
+                found.append(fork(argument, devices))
+    print(json.dumps(found))
