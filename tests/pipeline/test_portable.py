@@ -62,10 +62,11 @@ def test_another_cpu_ends_with_the_same_lock(
         native.set(key, value)
     other = duplicate(native, tmp_path / "other")
     emulate(other, cpu)
-    native.repro(stages[-1])
+    targets = () if stages == ALL else stages[-1:]
+    native.repro(*targets)
     # QEMU 7.2 crashes in NumPy's AVX2 sort. TensorFlow and oneDNN still see the whole CPU.
     other.env["NPY_DISABLE_CPU_FEATURES"] = "X86_V3"
-    assert other.repro(stages[-1]) == stages
+    assert other.repro(*targets) == stages
     assert (other.root / "dvc.lock").read_text() == (native.root / "dvc.lock").read_text()
     if "export" in stages:
         command = "python", "-m", "predict", "--json", "--top", "3", "data/raw/shapes/circle"

@@ -79,6 +79,13 @@ def networks() -> dict[str, keras.Model]:
         name: model.build(model_params(architecture=name), SHAPE, 10)
         for name in ("compact", "explicit", "functional")
     }
+    averaged = model_params(
+        filters=[4, 6, 5],
+        padding=["valid", "same", "same"],
+        pool_size=[2, 2, 1],
+        dense_units=None,
+    )
+    found["averaged"] = model.build(averaged, SHAPE, 10)
     found["every layer"] = keras.Sequential(
         [
             keras.Input((13, 10, 3)),
@@ -99,7 +106,7 @@ def networks() -> dict[str, keras.Model]:
     return found
 
 
-@pytest.mark.parametrize("name", ["compact", "explicit", "functional", "every layer"])
+@pytest.mark.parametrize("name", ["compact", "explicit", "functional", "averaged", "every layer"])
 def test_every_network_that_params_can_express_is_computed(
     name: str, browser: Browser, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ FILE = r"[\w.][\w./-]*(?:/\*?|/[\w.-]+|\.(?:csv|html|json|keras|lock|md|npy|png|
 MADE = [
     *(".checkpoints", ".dvc/config.local", ".dvc/tmp/rwlock", ".venv/bin/activate"),
     *(".venv/pipeline", ".venv/dev", "data/raw/.gitignore", "dvc_plots/index.html"),
-    *("data/raw/shapes.dvc", "data/raw/shapes/circle/0.jpg"),
+    *("data/raw/shapes.dvc", "data/raw/shapes/circle/0.jpg", "model.onnx", "about.json"),
 ]
 
 
@@ -83,7 +83,7 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
 
 def test_the_readme_leads_to_every_page_and_picture_and_fits_on_a_page() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 130
+    assert len(text.splitlines()) <= 160
     for path in run("git", "ls-files", "docs").splitlines():
         assert path in text, path
 
