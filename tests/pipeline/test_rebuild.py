@@ -44,7 +44,7 @@ def test_equal_bytes_are_identical_although_no_cache_was_used(
     system, *_, last = [line for line in said.splitlines() if line]
     assert platform.platform() in system
     assert system.endswith(f"Python {platform.python_version()}")
-    for stage in "prepare", "train", "evaluate", "visualize":
+    for stage in "prepare", "train", "evaluate", "visualize", "export":
         assert f"Running stage '{stage}'" in said
     assert last == f"identical: all {len(here.outputs())} outputs have the md5 that dvc.lock says"
 

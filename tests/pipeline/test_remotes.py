@@ -52,7 +52,7 @@ def run_only_what_changed_after_a_pull(b: Clone) -> None:
 
 def restore_a_run_that_was_never_committed(a: Clone, b: Clone) -> None:
     a.set(*SLOWER)
-    assert a.repro() == ["train", "evaluate", "visualize"]
+    assert a.repro() == ["train", "evaluate", "visualize", "export"]
     # While the run is in the workspace: the run-cache has no outputs, only their md5.
     a.run("dvc", "push", "--run-cache")
     b.set(*SLOWER)
@@ -122,7 +122,7 @@ def publish(clone: Clone, message: str) -> None:
         (
             "seed",
             1,
-            ["train", "evaluate", "visualize"],
+            ["train", "evaluate", "visualize", "export"],
             ["dvc.lock", "reports/metrics.json", "reports/mistakes.csv"],
             "HEAD",
         ),

@@ -120,11 +120,11 @@ def test_a_stale_lock_is_noticed_without_any_data(here: Project, run_main: RunMa
     here.run("git", "restore", "params.yaml")
     # As after `dvc repro train`, without the stages behind it: the lock contradicts itself.
     lock = here.root / "dvc.lock"
-    before, after = lock.read_text().rsplit(here.outputs()["models/model.keras"], 1)
+    before, after = lock.read_text().rsplit(here.outputs()["models/model.keras"], 1)  # export's
     lock.write_text(f"{before}{'f' * 32}{after}")
     code, said = run_main(check_lock.main)
     assert code == 1
-    assert "(evaluate)" in said
+    assert "(export)" in said
 
 
 def test_a_lock_that_cannot_be_read_is_said_in_one_line(here: Project, run_main: RunMain) -> None:
