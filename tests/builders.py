@@ -96,7 +96,7 @@ def write_shapes(folder: Path, n: int = 300) -> None:
 
 
 def write_prepared(folder: Path) -> None:
-    """Write all that train and evaluate read into `folder`, with a model that was not trained."""
+    """Write all that stages read before evaluate has run, with a model that was not trained."""
     from stages.backend import archive
     from stages.prepare import __main__ as prepare
     from stages.train import model, seeding
@@ -107,6 +107,7 @@ def write_prepared(folder: Path) -> None:
         prepare.main()
         paths.MODEL.parent.mkdir()
         paths.PORTABILITY.write_text("shown\n")
+        paths.SUMMARY.write_text("Total params\n")
         network = model.build(model_params(filters=[2]), SHAPE, classes=10)
         seeding.draw_weights(network, seed=1)
         archive.save(network, paths.MODEL)

@@ -123,14 +123,18 @@ def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
     return get
 
 
+def pin() -> None:
+    """Compute as the stages do, with one thread, before anything else is computed."""
+    from stages.backend import determinism, runtime
+
+    determinism.pin(threads=1)
+    runtime.keras.utils.set_random_seed(1)  # for what draws random numbers outside of a stage
+
+
 @pytest.fixture(scope="session", autouse=True)
 def pinned() -> None:
-    """Compute as the stages do, with one thread, wherever the tests have imported TensorFlow."""
     if "tensorflow" in sys.modules:
-        from stages.backend import determinism, runtime
-
-        determinism.pin(threads=1)
-        runtime.keras.utils.set_random_seed(1)  # for what draws random numbers outside of a stage
+        pin()
 
 
 @pytest.fixture(scope="session")
@@ -138,6 +142,7 @@ def prepared_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
     for part in "stages", "predict", "pictures", "requirements.txt":
         copy(part, folder)
+    pin()
     write_prepared(folder)
     return folder
 
@@ -153,22 +158,20 @@ def prepared(prepared_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     shutil.copytree(prepared_once, tmp_path / "prepared")
     monkeypatch.chdir(tmp_path / "prepared")
-    pin = determinism.pin
-    monkeypatch.setattr(determinism, "pin", lambda threads, *other, **more: pin(1, *other, **more))
+    real = determinism.pin
+    monkeypatch.setattr(determinism, "pin", lambda threads, *other, **more: real(1, *other, **more))
     return tmp_path / "prepared"
 
 
 @pytest.fixture(scope="session")
 def exported_once(prepared_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which export has run, after `prepared`. It is shared: change nothing in it."""
-    from stages.backend import determinism
     from stages.export import __main__ as export
 
     folder = tmp_path_factory.mktemp("exported") / "exported"
     shutil.copytree(prepared_once, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(determinism, "pin", lambda *_, **__: None)
         export.main()
     return folder
 

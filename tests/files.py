@@ -17,10 +17,11 @@ def md5_of(path: Path) -> str:
     return md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
-def flip_a_byte(content: bytes) -> bytes:
-    """Return `content` with one bit in its middle changed."""
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+def flip_a_byte(content: bytes, place: int | None = None) -> bytes:
+    """Return `content` with one bit of the byte at `place` changed, by default in its middle."""
+    changed = bytearray(content)
+    changed[len(content) // 2 if place is None else place] ^= 1
+    return bytes(changed)
 
 
 def damage(path: Path) -> None:

@@ -4,7 +4,7 @@ A program; each argument is a run: the name of a stage, and after a colon perhap
 it kills itself; after an @, a file that becomes params.yaml before. Each run is a fork of this
 process, which imports TensorFlow once for all of them. `forget` removes all checkpoints; between
 `two-devices` and `one-device`, two virtual devices of the CPU stand for two GPUs. Prints a JSON
-list with the exit code of each run, what it printed, and the md5 of what lay in models and reports.
+list with the exit code of each run, what it printed, and the md5 of what its outputs' folders had.
 """
 
 import hashlib
@@ -100,8 +100,11 @@ def run(name: str, point: str) -> int:
     return 0
 
 
+FOLDERS = "data/prepared", "models", "reports"
+
+
 def outputs() -> dict[str, str]:
-    paths = (path for name in ("models", "reports") for path in Path(name).rglob("[!.]*.*"))
+    paths = (path for name in FOLDERS for path in Path(name).rglob("[!.]*.*"))
     return {str(path): hashlib.md5(path.read_bytes()).hexdigest() for path in paths}  # noqa: S324
 
 

@@ -177,9 +177,9 @@ def duplicate(project: Project, folder: Path) -> Project:
     return Project(folder / "clone", environment(folder / "home"))
 
 
-def fork(project: Project, *runs: str) -> list[Run]:
+def fork(project: Project, *runs: str, **options: Any) -> list[Run]:
     """Run stages one after the other, and return how each ended: see forks.py."""
-    done = project.run(sys.executable, str(ROOT / "tests/forks.py"), *runs)
+    done = project.run(sys.executable, str(ROOT / "tests/forks.py"), *runs, **options)
     return [Run(*found) for found in json.loads(done.stdout)]
 
 

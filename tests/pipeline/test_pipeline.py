@@ -3,11 +3,16 @@
 import html
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
+from ruamel.yaml import YAML
 
-from tests.builders import write_idx
-from tests.project import Project
+from stages.common import paths
+from tests.builders import draw, run, write_idx
+from tests.project import Project, set_parameter
 
 
 def test_a_run_is_quiet_but_for_what_it_has_to_say(reproduced_once: Project) -> None:
@@ -35,31 +40,62 @@ def test_a_second_repro_runs_nothing(reproduced: Project) -> None:
     assert reproduced.repro() == []
 
 
-def test_another_data_set_of_another_size_runs_by_its_name_alone(project: Project) -> None:
+def test_another_data_set_of_another_size_runs_by_its_name_alone(prepared: Path) -> None:
     """Twelve by twenty pixels, four classes: a bright column tells the class."""
     random = np.random.default_rng(0)
     for prefix, n in ("train", 200), ("t10k", 40):
         labels = np.arange(n) % 4
         images = random.integers(50, size=(n, 12, 20))
         images[np.arange(n), :, 4 * labels + 3] = 255
-        folder = project.root / "data/raw/columns"
+        folder = paths.RAW / "columns"
         write_idx(folder / f"{prefix}-images-idx3-ubyte", images)
         write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
     names = ["far left", "left & middle", "<right>", "čtyři"]
     (folder / "classes.txt").write_text("\n".join(names), encoding="utf-8")
-    project.set("prepare.dataset", "columns")
-    project.set("train.epochs", 20)
-    assert project.repro() == ["prepare", "train", "evaluate", "visualize", "export"]
-    probabilities = np.load(project.root / "reports/probabilities.npy")
-    assert probabilities.shape == (40, 4)
-    assert np.load(project.root / "reports/kernels.npy").shape == (3, 3, 1, 32)
-    metrics = json.loads((project.root / "reports/metrics.json").read_text())["test"]
-    assert metrics["accuracy"] > 0.9
-    page = (project.root / "reports/index.html").read_text(encoding="utf-8")
+    set_parameter(paths.PARAMS, "prepare.dataset", "columns")
+    set_parameter(paths.PARAMS, "train.epochs", 20)
+    for stage in "prepare", "train", "evaluate", "export":
+        run(stage)
+    page = draw(prepared)
+    assert np.load(paths.PROBABILITIES).shape == (40, 4)
+    assert np.load(paths.KERNELS).shape == (3, 3, 1, 32)
+    assert json.loads(paths.METRICS.read_text())["test"]["accuracy"] > 0.9
     shown = re.findall(r'<th scope="row">(.*?)</th>', page)
     assert [html.unescape(name) for name in shown] == names
     assert "<right>" not in page
     assert "12 by 20 pixels" in page
+
+
+def test_repro_stops_at_bad_input_and_keeps_the_last_good_state(reproduced: Project) -> None:
+    """What each bad input says is in unit/test_bad_input.py."""
+    before = reproduced.contents()
+    reproduced.set("visualize.dpi", 0)
+    done = reproduced.run("dvc", "repro", check=False)
+    assert done.returncode
+    assert "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("visualize: ")]
+    assert "params.yaml: visualize.dpi: found 0; " in line
+    reproduced.set("visualize.dpi", 100)
+    reproduced.run("dvc", "checkout")
+    assert reproduced.contents() == before
+    assert reproduced.repro() == []
+
+
+def test_keras_opens_the_model_without_this_project(
+    reproduced_once: Project, tmp_path: Path
+) -> None:
+    root = reproduced_once.root
+    program = (
+        "import keras, numpy, sys\n"
+        "model = keras.models.load_model(sys.argv[1])\n"
+        "images = numpy.load(sys.argv[2])\n"
+        "numpy.save('outputs.npy', model.predict(images, verbose=0))\n"
+        "model.evaluate(images, numpy.zeros(len(images)), verbose=0)\n"
+    )
+    command = [sys.executable, "-c", program, str(root / paths.MODEL), str(root / paths.X_TEST)]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    expected = np.load(root / paths.PROBABILITIES)
+    np.testing.assert_allclose(np.load(tmp_path / "outputs.npy"), expected, rtol=1e-4)
 
 
 def test_dvc_shows_and_compares_metrics_params_plots_and_experiments(tried: Project) -> None:
@@ -75,3 +111,13 @@ def test_dvc_shows_and_compares_metrics_params_plots_and_experiments(tried: Proj
         for plot in "loss", "accuracy", "confusion", "history.png", "mistakes.png":
             assert plot in page.read_text()
         page.unlink()
+
+
+def test_a_number_that_dvc_rewrites_in_an_experiment_is_read_as_a_number(
+    tried_once: Project,
+) -> None:
+    """`-S train.learning_rate=0.00005` becomes 5e-05, which is text in YAML 1.1."""
+    assert "learning_rate: 5e-05\n" in (tried_once.root / "params.yaml").read_text()
+    lock = YAML(typ="safe").load(tried_once.root / "dvc.lock")
+    locked = lock["stages"]["train"]["params"]["params.yaml"]["train"]["learning_rate"]
+    assert locked == 0.00005

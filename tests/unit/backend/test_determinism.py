@@ -1,11 +1,12 @@
 """Where a training gives the same bytes: what is shown, what is expected, and why not otherwise."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from stages.backend import cpu
-from stages.backend.determinism import describe, portability
+from stages.backend.determinism import describe, pin, portability
 from stages.backend.runtime import keras, tf
 from stages.train.model import build
 from tests.builders import model_params
@@ -76,3 +77,15 @@ def test_gpu_packages_are_recommended_beside_a_driver_unless_they_are_there(
     assert hint in describe("shown")
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: ["a GPU"])
     assert hint not in describe("shown")
+
+
+@pytest.mark.parametrize(("precision", "limit"), [("float32", "AVX2"), ("mixed_bfloat16", None)])
+def test_only_float32_is_limited_to_avx2(
+    precision: str, limit: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    try:
+        pin(1, precision)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert os.environ.get("ONEDNN_MAX_CPU_ISA") == limit

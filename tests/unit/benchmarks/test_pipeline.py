@@ -84,7 +84,7 @@ def test_a_round_measures_both_sides_of_every_row(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_params(folder)
-    copy("stages/backend/runtime.py", folder)
+    copy("stages/backend/determinism.py", folder)
     ran: list[str] = []
 
     def run(command: str) -> Measured:
@@ -92,7 +92,7 @@ def test_a_round_measures_both_sides_of_every_row(
         modules = ["benchmarks.baseline"] if command.endswith("baseline") else ["stages.train"]
         n = float(len(ran))
         peaks = pd.DataFrame({"private": [n], "resident": [10 * n]}, index=modules)
-        limited = '"AVX2"' in Path("stages/backend/runtime.py").read_text()
+        limited = '"AVX2"' in Path("stages/backend/determinism.py").read_text()
         return Measured(n, [n, n + 2] if limited else [0.5], peaks)
 
     monkeypatch.setattr(pipeline, "measure_run", run)

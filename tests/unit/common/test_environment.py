@@ -1,12 +1,16 @@
 """Which installed packages are those of the lock."""
 
 import contextlib
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from stages.common import environment
+from tests.builders import ROOT
+from tests.project import copy
 
 LOCK = """\
 a==1.0 \\
@@ -57,3 +61,28 @@ def test_of_two_installations_the_one_that_is_imported_counts(
 def test_this_environment_is_the_locked_one() -> None:
     assert environment.installed()["tensorflow"] == version("tensorflow")
     environment.require_locked("tests")
+
+
+def test_a_stage_refuses_another_version_of_a_locked_package(tmp_path: Path) -> None:
+    for part in "stages", "requirements.txt":
+        copy(part, tmp_path)
+    lock = tmp_path / "requirements.txt"
+    lock.write_text(lock.read_text().replace("\npandas==", "\npandas==0.1."))
+    command = [sys.executable, "-m", "stages.prepare"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("prepare: ")
+    assert " has pandas " in line
+    assert "requirements.txt expects 0.1." in line
+    assert "pip install --require-hashes -r requirements.txt" in line
+
+
+@pytest.mark.parametrize("module", ["stages.prepare", "stages.train", "stages.export", "predict"])
+def test_a_python_without_the_environment_is_told_to_activate_it(module: str) -> None:
+    command = [sys.executable, "-S", "-m", module]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{module.removeprefix('stages.')}: {sys.executable} has no ")
+    assert "activate the environment (. .venv/bin/activate)" in line

@@ -5,10 +5,8 @@ from pathlib import Path
 import dvc.api
 import pytest
 from dvc.repo import Repo
-from ruamel.yaml import YAML
 
 from stages.common import params
-from tests.project import Project
 
 # Scalars as people write them, and what YAML 1.2 says they are. In YAML 1.1 most are others.
 SCALARS: dict[str, object] = {
@@ -72,14 +70,3 @@ def test_stages_read_what_dvc_reads(read: dict[str, object]) -> None:
     Repo.init(no_scm=True)
     shown = dvc.api.params_show("params.yaml")["seed"]
     assert list(map(repr, read.items())) == list(map(repr, shown.items()))
-
-
-@pytest.mark.slow
-def test_a_number_that_dvc_rewrites_in_an_experiment_is_read_as_a_number(
-    tried_once: Project,
-) -> None:
-    """`-S train.learning_rate=0.00005` becomes 5e-05, which is text in YAML 1.1."""
-    assert "learning_rate: 5e-05\n" in (tried_once.root / "params.yaml").read_text()
-    lock = YAML(typ="safe").load(tried_once.root / "dvc.lock")
-    locked = lock["stages"]["train"]["params"]["params.yaml"]["train"]["learning_rate"]
-    assert locked == 0.00005

@@ -162,7 +162,7 @@ def test_the_data_set_that_a_parameter_names_is_an_input_of_prepare(folder: Path
     taken = inputs.take("prepare")
     assert "data/raw/mnist/labels" in taken
     assert "data/raw/other/labels" not in taken
-    assert taken["prepare.dataset"] == "mnist"
+    assert taken["prepare.dataset"] == "'mnist'"
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from stages.common import paths
 from stages.common.paths import CHECKPOINTS
 from stages.train import __main__ as train
 from stages.train import checkpoint, seeding
+from tests.files import flip_a_byte
 
 
 @pytest.fixture
@@ -55,10 +56,7 @@ def test_a_damaged_checkpoint_is_noticed_wherever_the_damage_is(
     content = path.read_bytes()
     before = state(model)
     damaged = [content[:n] for n in range(0, len(content), 97)]
-    damaged += [
-        content[:n] + bytes([content[n] ^ 0x10]) + content[n + 1 :]
-        for n in range(0, len(content), 7)
-    ]
+    damaged += [flip_a_byte(content, n) for n in range(0, len(content), 7)]
     for bad in damaged:
         path.write_bytes(bad)
         assert checkpoint.restore(path, model) == []
@@ -110,12 +108,7 @@ def replace(old: str, new: str) -> Callable[[pytest.MonkeyPatch], object]:
 
 def change_array(path: Path) -> Callable[[pytest.MonkeyPatch], object]:
     """Change the last number of an array, and nothing else."""
-
-    def act(_: pytest.MonkeyPatch) -> None:
-        content = path.read_bytes()
-        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-
-    return act
+    return lambda _: path.write_bytes(flip_a_byte(path.read_bytes(), -1))
 
 
 def list_files_in_reverse(patch: pytest.MonkeyPatch) -> None:
