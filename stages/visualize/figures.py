@@ -15,6 +15,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
 WIDTH = 7.6  # inches, the column of a page
 SHEET = "#14161a"  # the images are light on dark, and so is the sheet they lie on
+SMALLEST, MOST_TICKS = 4, 120  # a number's points, and the names along a side, that one can read
+DARK = 0.48  # of the strongest shade of blue: what is darker has white numbers
 STYLE = {
     "text.parse_math": False,  # a class may be called $x$
     "axes.titley": 1.0,  # else Matplotlib asks each tick if a title touches it: a second
@@ -58,29 +60,39 @@ def draw_history(history: pd.DataFrame) -> Figure:
 
 
 def draw_confusions(predictions: pd.DataFrame, labels: Sequence[str]) -> Figure:
-    """Draw how often each actual class (rows) was predicted as each; empty cells are zero."""
+    """Draw how often each actual class (rows) was predicted as each; empty cells are zero.
+
+    Of many classes, only some names stand at the sides, and only the shades say how often.
+    """
     n = len(labels)
     pairs = predictions["actual"] * n + predictions["predicted"]
     confusions = np.bincount(pairs, minlength=n**2).reshape(n, n)
     side = min(max(4.0, 0.76 * n), 14.0)
     figure, axis = plt.subplots(figsize=(side, side))
     # The diagonal is a thousand times the rest: colours follow the logarithm, counts are exact.
+    shades = np.log1p(confusions)
+    every = math.ceil(n / MOST_TICKS)
     sns.heatmap(
-        np.log1p(confusions),
-        annot=np.where(confusions, confusions.astype(str), ""),
-        annot_kws={"fontsize": min(12, 20 * side / n)},
-        fmt="",
+        pd.DataFrame(shades, labels, labels),
+        vmin=0,
         cmap="Blues",
         square=True,
         cbar=False,
-        xticklabels=labels,
-        yticklabels=labels,
+        xticklabels=every,
+        yticklabels=every,
         ax=axis,
     )
+    fontsize = min(12, 20 * side / n)
+    for row, column in np.argwhere(confusions) if fontsize >= SMALLEST else ():
+        colour = "white" if shades[row, column] > DARK * shades.max() else ".15"
+        place = column + 0.5, row + 0.5
+        text = axis.text(*place, str(confusions[row, column]), color=colour, fontsize=fontsize)
+        # To ask each for its size would take most of the time.
+        text.set(ha="center", va="center", in_layout=False)
     axis.set(title="Confusion matrix", xlabel="Predicted", ylabel="Actual")
     axis.tick_params("x", rotation=90 if max(map(len, labels)) > 3 else 0)
     axis.tick_params("y", rotation=0)
-    axis.tick_params(labelsize=min(11, 55 * side / n))  # points: 120 names still fit
+    axis.tick_params(labelsize=min(11, 55 * side * every / n))  # points
     return figure
 
 
