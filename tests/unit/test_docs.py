@@ -9,13 +9,15 @@ import yaml
 
 from tests.builders import ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "data/README.md", *sorted(ROOT.glob("docs/*.md"))]
+NAMES = "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md"
+PAGES = [*(ROOT / name for name in NAMES), *sorted(ROOT.glob("docs/*.md"))]
 FILE = r"[\w.][\w./-]*(?:/\*?|/[\w.-]+|\.(?:csv|html|json|keras|lock|md|npy|png|py|toml|txt|yaml))"
 # What commands make, and what readers are told to make.
 MADE = [
     *(".checkpoints", ".dvc/config.local", ".dvc/tmp/rwlock", ".venv/bin/activate"),
-    *(".venv/pipeline", ".venv/dev", "data/raw/.gitignore", "dvc_plots/index.html"),
-    *("data/raw/shapes.dvc", "data/raw/shapes/circle/0.jpg", "model.onnx", "about.json"),
+    *(".dvc/tmp/site", ".checkpoints/lock", ".venv/bin/pytest", "dvc_plots/index.html"),
+    *("data/raw/.gitignore", "data/raw/shapes.dvc", "data/raw/shapes/circle/0.jpg"),
+    *("model.onnx", "about.json"),
 ]
 
 
