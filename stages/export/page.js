@@ -62,9 +62,14 @@ function draw() {
     screen.drawImage(backdrop, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
     return;
   }
-  paint(screen, getComputedStyle(canvas).color);
-  if (canvas.matches(":focus-visible"))
-    screen.strokeRect(pen[0] * canvas.width, pen[1] * canvas.height, 1, 1);
+  const style = getComputedStyle(canvas);
+  paint(screen, style.color);
+  if (canvas.matches(":focus-visible")) {  // a ring shows where the arrow keys will draw
+    Object.assign(screen, { strokeStyle: style.getPropertyValue("--blue"), lineWidth: 3 });
+    screen.beginPath();
+    screen.arc(pen[0] * canvas.width, pen[1] * canvas.height, 0.05 * canvas.width, 0, 7);
+    screen.stroke();
+  }
   const scale = 200 / Math.max(rows, columns);  // to which predict reduces a picture
   const width = Math.round(columns * scale), height = Math.round(rows * scale);
   blank(width, height, "black");
