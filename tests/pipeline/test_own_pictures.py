@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def test_an_added_picture_makes_all_anew(shapes: Project) -> None:
     shapes.run("dvc", "add", "data/raw/shapes")
     assert shapes.repro("prepare") == ["prepare"]
     status = json.loads(shapes.run("dvc", "status", "--json").stdout)
-    assert set(status) == {"train", "evaluate", "visualize"}
+    assert set(status) == {"train", "evaluate", "visualize", "export"}
 
 
 def test_a_second_clone_pulls_pictures_and_results(shapes: Project) -> None:
@@ -98,6 +99,7 @@ def test_a_second_clone_pulls_pictures_and_results(shapes: Project) -> None:
 def test_a_killed_training_of_colours_resumes_to_the_same_bytes(shapes: Project) -> None:
     model = shapes.root / "models/model.keras"
     model.unlink()
+    shutil.rmtree(shapes.root / ".checkpoints")  # it has the finished training
     killed, resumed = fork(shapes, "train:between epochs", "train")
     assert killed.code == -signal.SIGKILL
     assert "Resuming after epoch 1 of 12" in resumed.text
