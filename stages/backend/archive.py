@@ -39,7 +39,10 @@ def save(model: keras.Model, path: Path) -> None:
         # On the disk that the model needs anyway: one less that can be full.
         TemporaryDirectory(dir=path.parent, prefix=".partial-") as folder,
     ):
-        model.save(folder, zipped=False)
+        try:
+            model.save(folder, zipped=False)
+        except UnboundLocalError as error:  # of Keras, when the disk is full or TMPDIR missing
+            raise OSError(0, " ".join(str(error.__context__).split())) from None
         with zipfile.ZipFile(partial, "w") as archive:
             for file in sorted(Path(folder).glob("*.*")):  # but not the empty folder assets
                 content = file.read_bytes()
