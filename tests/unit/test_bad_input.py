@@ -182,11 +182,11 @@ def put(key: str, value: Any) -> Change:
 
 # Stage, change, what its line says.
 PARAMETERS: dict[str, tuple[str, Change, str]] = {
-    "unknown section": ("prepare", put("trian", {}), "trian, visualize; expected seed"),
+    "unknown section": ("prepare", put("trian", {}), "visualize, trian; expected seed"),
     "missing section": (
         "prepare",
         edit(PARAMS, lambda c: c[: c.index(b"visualize:")]),
-        "prepare, seed, train; expected seed",
+        "prepare, model, train; expected seed",
     ),
     "section as number": ("train", put("train", 3), "train: found 3; expected the keys epochs"),
     "section as nothing": ("train", put("train", None), "train: found None"),

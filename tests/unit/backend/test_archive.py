@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.backend import archive
+from stages.backend import archive, dense
 from stages.backend.runtime import keras
 from stages.common.errors import InputError
 from stages.train import model, seeding
@@ -59,8 +59,8 @@ def test_a_model_is_saved_with_the_same_bytes_at_another_time(
     first, second = (saved.with_name(f"{name}.keras") for name in ("first", "second"))
     assert first.read_bytes() == second.read_bytes()
     with zipfile.ZipFile(saved.with_name("plain.keras")) as content:
-        hours = {info.date_time[3] for info in content.infolist()}
-    assert hours == {time.localtime(now() + 3600).tm_hour}, "Keras itself writes the time"
+        written = max(info.date_time for info in content.infolist())
+    assert written > time.localtime(now())[:6], "Keras itself writes the time"
 
 
 def test_a_saved_model_holds_no_time_and_no_address(saved: Path) -> None:
@@ -80,6 +80,7 @@ def test_a_saved_model_names_nothing_that_only_training_needs_and_can_be_trained
     assert "initializer" not in config
     assert "quantization" not in config
     loaded, network = archive.load(saved), a_model()
+    dense.replace(network)
     images = np.random.default_rng(0).random((4, *SHAPE), np.float32)
     np.testing.assert_array_equal(loaded(images), network(images))
     loaded.fit(images, np.arange(4), epochs=1, verbose=0)

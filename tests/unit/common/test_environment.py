@@ -78,7 +78,7 @@ def test_a_stage_refuses_another_version_of_a_locked_package(tmp_path: Path) -> 
     assert "pip install --require-hashes -r requirements.txt" in line
 
 
-@pytest.mark.parametrize("module", ["stages.prepare", "stages.train", "stages.export", "predict"])
+@pytest.mark.parametrize("module", ["stages.prepare", "stages.train", "stages.export"])
 def test_a_python_without_the_environment_is_told_to_activate_it(module: str) -> None:
     command = [sys.executable, "-S", "-m", module]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
