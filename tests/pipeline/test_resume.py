@@ -172,6 +172,7 @@ def test_a_training_that_outlived_its_dvc_and_is_no_longer_wanted_writes_over_no
     orphan = next((child for child in shell.children()), shell)
     orphan.suspend()
     first.kill()
+    first.wait()
     reproduced.set("train.epochs", 1)
     second = start(reproduced, "dvc", "repro", "train")
     read_until(second, "Waiting: another process is running a stage in this folder")

@@ -1,18 +1,18 @@
 """Which trials a sweep runs, and what it refuses before anything starts."""
 
 import re
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from stages.common.errors import InputError
 from sweep import plan
 from sweep.__main__ import main
 from sweep.node import Trial
-from tests.builders import ROOT
+from tests.builders import DEFAULTS
 from tests.conftest import RunMain
 from tests.unit.sweep.origin import COMMIT, Origin
 
@@ -29,7 +29,7 @@ def overrides(*arguments: str) -> list[tuple[str, ...]]:
 @pytest.fixture(autouse=True)
 def beside_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each test run in a folder with a params.yaml that no team changes."""
-    shutil.copy(ROOT / "tests/defaults.yaml", tmp_path / "params.yaml")
+    YAML().dump(DEFAULTS, tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
 
 

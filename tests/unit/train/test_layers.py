@@ -13,7 +13,7 @@ from stages.train import __main__ as train
 from stages.train.fitting import compile_model
 from stages.train.model import build
 from tests.builders import draw, model_params, one_line, run, train_params
-from tests.project import Project
+from tests.project import set_parameter
 
 layers = keras.layers
 
@@ -53,7 +53,8 @@ def test_a_network_of_ordinary_layers_is_trained_measured_and_shown(
     prepared: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    Project(prepared, {}).set("train.epochs", 1)
+    for key in "epochs", "steps_per_epoch":
+        set_parameter(paths.PARAMS, f"train.{key}", 1)
     monkeypatch.setattr(
         train, "build", lambda *_: keras.Sequential([keras.Input((28, 28, 1)), *network()])
     )
@@ -68,7 +69,7 @@ def test_a_network_of_ordinary_layers_is_trained_measured_and_shown(
 
 
 def test_freezing_needs_a_convolution(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Project(prepared, {}).set("train.freeze_after", 0)
+    set_parameter(paths.PARAMS, "train.freeze_after", 0)
     network = [keras.Input((28, 28, 1)), *without_convolutions()]
     monkeypatch.setattr(train, "build", lambda *_: keras.Sequential(network))
     assert "train.freeze_after" in one_line("train")

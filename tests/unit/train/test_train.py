@@ -11,7 +11,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from stages.backend import archive, determinism, runtime
+from stages.backend import archive, determinism
 from stages.backend.runtime import keras, tf
 from stages.common import paths
 from stages.common.errors import InputError
@@ -140,17 +140,6 @@ def test_every_optimizer_follows_the_schedule(optimizer: str) -> None:
 
 def test_a_constant_rate_is_constant() -> None:
     assert fitting.learning_rate(train_params(learning_rate=0.006), steps=100) == 0.006
-
-
-def test_in_bfloat16_the_weights_and_the_softmax_stay_float32() -> None:
-    runtime.keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        network = model.build(model_params(), SHAPE, 10)
-    finally:
-        runtime.keras.config.set_dtype_policy("float32")
-    assert {layer.compute_dtype for layer in network.layers[:-1]} == {"bfloat16"}
-    assert network.layers[-1].compute_dtype == "float32"
-    assert {weight.dtype for weight in network.trainable_variables} == {"float32"}
 
 
 def batches_of(training: int, held_out: int, **changes: object) -> Batches:
