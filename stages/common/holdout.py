@@ -1,8 +1,16 @@
-"""Which rows are held out."""
+"""Which rows are held out, and what they lack."""
 
 import math
+from collections.abc import Collection
+from typing import Any
 
 
 def first_held_out(n: int, fraction: float) -> int:
     """Return where the last `fraction` of `n` rows begins, rounded as in Keras's `fit`."""
     return math.floor(n * (1 - fraction))
+
+
+def describe_lack(part: str, absent: Collection[Any], classes: int) -> str:
+    """Say in one bounded line which of all `classes` are `absent` from a part of the images."""
+    named = ", ".join(map(str, sorted(absent)[:5])) + (", ..." if len(absent) > 5 else "")
+    return f"the {part} part has no image of {len(absent)} of {classes} classes ({named})"

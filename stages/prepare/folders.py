@@ -14,7 +14,7 @@ import numpy as np
 
 import pictures
 from stages.common.errors import InputError, printable
-from stages.common.holdout import first_held_out
+from stages.common.holdout import describe_lack, first_held_out
 from stages.prepare.dataset import DataSet, Split
 from stages.prepare.parallel import on_all_cores
 from stages.prepare.schema import PrepareParams
@@ -66,7 +66,8 @@ def divide(folder: Path, test_split: float) -> tuple[dict[str, str], dict[str, s
     """Return the pictures to train on and those to test on, with their classes.
 
     Without folders train/ and test/, the last part is held out to test on. Raises InputError if
-    there is only one class, or if a part lacks one; only a held-out part may.
+    there is only one class, or if a part lacks one; only a held-out part may, which is said on
+    stderr.
     """
     has_parts = [path.name for path in subfolders(folder)] == ["test", "train"]
     if has_parts:
@@ -91,6 +92,9 @@ def divide(folder: Path, test_split: float) -> tuple[dict[str, str], dict[str, s
             f"{folder}: prepare.test_split {test_split} leaves no picture {left}; expected some to "
             "train on of each class, and some to test on"
         )
+    if untested:
+        line = describe_lack("test", untested, len(classes))
+        print(f"prepare: {line}: its figures say nothing about them", file=sys.stderr)
     return train, test
 
 
@@ -107,12 +111,10 @@ def subfolders(folder: Path) -> list[Path]:
 def find(root: Path) -> dict[str, str]:
     """Return the paths of all pictures in the folders of classes below `root`, and their classes.
 
-    They are in the order of the SHA-256 of `class/name`: that mixes the classes, is the same on
-    every file system, and doesn't change when a picture is added. Raises InputError for a class
-    without pictures, or a name that can't be used.
+    They are in the order of `interleave`. Raises InputError for a class without pictures, or a name
+    that can't be used.
     """
-    composed = partial(unicodedata.normalize, "NFC")  # macOS may write ü as u and two dots
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     others: list[Path] = []
     for folder in subfolders(root):
         name = folder.name
@@ -120,16 +122,41 @@ def find(root: Path) -> dict[str, str]:
             raise InputError(f"{str(folder)!r}: expected a printable name, and a folder, no link")
         if not (inside := visible(folder)):
             raise InputError(f"{folder}: no pictures; expected PNG or JPEG files")
-        found |= {f"{name}/{path.name}": composed(name) for path in inside}
+        found.setdefault(composed(name), []).extend(f"{name}/{path.name}" for path in inside)
         others += [path for path in inside if path.suffix.lower() not in SUFFIXES]
     if others:
         layout = "CLASS/NAME.png, or that in train and in test (or .jpg or .jpeg)"
         raise InputError(f"{others[0]}: expected pictures in folders as {layout}{more(others)}")
     try:
-        order = sorted(found, key=lambda path: hashlib.sha256(composed(path).encode()).digest())
+        return {str(root / path): name for path, name in interleave(found)}
     except UnicodeEncodeError as error:
         raise InputError(f"{root / error.object}: the name is not UTF-8") from None
-    return {str(root / path): found[path] for path in order}
+
+
+def composed(name: str) -> str:
+    """Return a name as Unicode composes it: macOS may write ü as u and two dots."""
+    return unicodedata.normalize("NFC", name)
+
+
+def interleave(classes: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    """Return the pictures of all `classes`, each with its class, in one order for the whole set.
+
+    A class's own are in the order of the SHA-256 of `class/name`, which is the same everywhere, and
+    spread evenly over the whole: so the last tenth, for example, has a tenth of each class, rounded
+    up or down. An added picture moves at most three others over the border of such a part.
+    """
+    places: dict[tuple[str, str], float] = {}
+    for i, name in enumerate(sorted(classes)):
+        pictures = sorted(
+            classes[name], key=lambda path: hashlib.sha256(composed(path).encode()).digest()
+        )
+        # Each class begins a little later than the one before: those of one size take turns.
+        n = 2 * len(classes)  # in whole numbers, so that equal places are equal
+        places |= {
+            (path, name): (j * n + 2 * i + 1) / (len(pictures) * n)
+            for j, path in enumerate(pictures)
+        }
+    return sorted(places, key=lambda picture: (places[picture], picture[1]))
 
 
 def more(wrong: Sequence[object]) -> str:

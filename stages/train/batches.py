@@ -8,7 +8,7 @@ import numpy as np
 
 from stages.backend.runtime import tf
 from stages.common.errors import InputError
-from stages.common.holdout import first_held_out
+from stages.common.holdout import describe_lack, first_held_out
 from stages.train import seeding
 from stages.train.augmentation import translate
 from stages.train.schema import TrainParams
@@ -110,11 +110,10 @@ def check_classes(classes: int, training: np.ndarray, validation: np.ndarray) ->
     Raises InputError if the training part lacks a class, which would never be learnt.
     """
     for part, labels in ("training", training), ("validation", validation):
-        absent = sorted({*range(classes)} - {*np.unique(labels).tolist()})
+        absent = {*range(classes)} - {*np.unique(labels).tolist()}
         if not absent:
             continue
-        named = ", ".join(map(str, absent[:5])) + (", ..." if len(absent) > 5 else "")
-        line = f"the {part} part has no image of {len(absent)} of {classes} classes ({named})"
+        line = describe_lack(part, absent, classes)
         if part == "training":
             raise InputError(
                 f"data/prepared/y_train.npy: {line}; expected some of each: is the data sorted by "

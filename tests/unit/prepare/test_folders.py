@@ -4,11 +4,15 @@ import contextlib
 import hashlib
 import io
 import json
+import math
+import random
 import re
 import subprocess
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ import pytest
 from PIL import ExifTags, Image, ImageDraw, ImageOps
 
 from stages.common import errors, paths
+from stages.common.holdout import first_held_out
 from stages.prepare import __main__ as prepare
 from stages.prepare import folders, idx, parallel
 from stages.prepare.schema import PrepareParams
@@ -51,6 +56,17 @@ def place(path: str) -> str:
     return hashlib.sha256(unicodedata.normalize("NFC", path).encode()).hexdigest()
 
 
+def arranged(names: Sequence[str]) -> list[str]:
+    """Return `class/name`s in the order in which they are to be read: of each class evenly."""
+    classes = sorted({name.partition("/")[0] for name in names})
+    found = []
+    for i, of in enumerate(classes):
+        own = sorted((name for name in names if name.startswith(f"{of}/")), key=place)
+        start = Fraction(2 * i + 1, 2 * len(classes))
+        found += [((j + start) / len(own), of, name) for j, name in enumerate(own)]
+    return [name for *_, name in sorted(found)]
+
+
 def save(path: str, image: Image.Image | None = None, **options: Any) -> Path:
     """Save an image, by default a small grey one, in the data set `ours`."""
     file = paths.RAW / "ours" / path
@@ -81,7 +97,7 @@ def test_pictures_give_the_bytes_of_idx_files_in_the_order_of_their_hashes(
         names = [f"{label}/{i}.png" for i, label in enumerate(labels)]
         for name, image in zip(names, images, strict=True):
             save(f"{part}/{name}", Image.fromarray(image))
-        order = np.argsort(list(map(place, names)))
+        order = [names.index(name) for name in arranged(names)]
         write_idx(paths.RAW / f"idx/{prefix}-images-idx3-ubyte", images[order])
         write_idx(paths.RAW / f"idx/{prefix}-labels-idx1-ubyte", labels[order])
     arrays = paths.X_TRAIN, paths.Y_TRAIN, paths.X_TEST, paths.Y_TEST, paths.CLASSES
@@ -91,16 +107,63 @@ def test_pictures_give_the_bytes_of_idx_files_in_the_order_of_their_hashes(
     assert [path.read_bytes() for path in arrays] == expected
 
 
-def test_an_added_picture_keeps_the_order_of_the_others(workspace: Path) -> None:
+# How many pictures each class has.
+SIZES: dict[str, list[int]] = {
+    "5 pictures of each of 10 classes": [5] * 10,
+    "1,000 of each of 3": [1000] * 3,
+    "14 to 1": [1400, 100],
+    "242 classes": [5] * 242,
+    "242 classes, and one of 700": [700] + [5] * 242,
+    "solar cells": [1508, 295, 106, 715],
+}
+
+
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+def test_the_parts_that_are_held_out_have_each_classs_share_rounded_up_or_down(
+    sizes: list[int],
+) -> None:
+    classes = {f"{i:03}": [f"{i:03}/{j}.png" for j in range(n)] for i, n in enumerate(sizes)}
+    order = [name for _, name in folders.interleave(classes)]
+    assert Counter(order) == {name: len(names) for name, names in classes.items()}
+    for held_out in 0.2, 0.1:  # the test part, and the last tenth of what is left for training
+        first = first_held_out(len(order), held_out)
+        found, whole = Counter(order[first:]), Counter(order)
+        for name, n in whole.items():
+            share = n * (len(order) - first) / len(order)
+            assert math.floor(share) <= found[name] <= math.ceil(share), name
+        order = order[:first]
+
+
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+def test_an_added_picture_moves_at_most_three_others_from_one_part_to_the_other(
+    sizes: list[int],
+) -> None:
+    classes = {f"{i:03}": [f"{i:03}/{j}.png" for j in range(n)] for i, n in enumerate(sizes)}
+
+    def held_out() -> set[str]:
+        order = [path for path, _ in folders.interleave(classes)]
+        return {*order[first_held_out(len(order), 0.2) :]}
+
+    before = held_out()
+    chance = random.Random(1)  # noqa: S311
+    for name in chance.choices([*classes], k=30):
+        added = f"{name}/{chance.random()}.png"
+        classes[name].append(added)
+        assert len(before ^ (held_out() - {added})) <= 3
+        classes[name].remove(added)
+
+
+def test_classes_without_a_picture_to_test_on_are_said_in_one_bounded_line(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for i in range(40):
-        save(f"{'ab'[i % 2]}/{i}.png", Image.new("L", (6, 5), i))
-    before = run()[0][:, 0, 0, 0] * 255
-    test = np.load(paths.X_TEST)[:, 0, 0, 0] * 255
-    save("b/new.png", Image.new("L", (6, 5), 200))
+        for j in range(2):
+            save(f"{i:02}/{j}.png", Image.new("L", (6, 5), 2 * i + j))
     run()
-    after = np.concatenate([np.load(paths.X_TRAIN), np.load(paths.X_TEST)])[:, 0, 0, 0] * 255
-    others = after[np.rint(after) != 200]
-    np.testing.assert_array_equal(others, np.concatenate([before, test]))
+    assert capsys.readouterr().err == (
+        "prepare: the test part has no image of 24 of 40 classes (00, 01, 02, 03, 04, ...): "
+        "its figures say nothing about them\n"
+    )
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
@@ -108,7 +171,7 @@ def test_the_order_is_that_of_composed_names(form: Any, workspace: Path) -> None
     names = [f"{'ab'[i % 2]}/ü{i}.png" for i in range(20)]
     for i, name in enumerate(names):
         save(unicodedata.normalize(form, name), Image.new("L", (6, 5), i))
-    order = sorted(range(20), key=lambda i: place(names[i]))
+    order = [names.index(name) for name in arranged(names)]
     assert np.rint(run()[0][:, 0, 0, 0] * 255).tolist() == order[:16]
 
 
@@ -117,7 +180,7 @@ def test_without_a_test_set_the_last_part_becomes_it(workspace: Path) -> None:
     for i, name in enumerate(names):
         save(name, Image.new("L", (6, 5), i))
     images, labels = run(test_split=0.3)
-    order = sorted(range(40), key=lambda i: place(names[i]))
+    order = [names.index(name) for name in arranged(names)]
     np.testing.assert_array_equal(np.rint(images[:, 2, 2, 0] * 255), order[:28])
     np.testing.assert_array_equal(np.rint(np.load(paths.X_TEST)[:, 2, 2, 0] * 255), order[28:])
     assert labels.tolist() == [i % 2 for i in order[:28]]
@@ -183,7 +246,7 @@ def test_a_picture_of_each_mode(mode: str, workspace: Path) -> None:
     save(f"train/b/{name}", image)
     images, _ = run()
     assert images.shape == (4, 5, 6, len(expected)), "one with colours makes all RGB"
-    row = sorted(["a/1.png", "a/2.png", "b/1.png", f"b/{name}"], key=place).index(f"b/{name}")
+    row = arranged(["a/1.png", "a/2.png", "b/1.png", f"b/{name}"]).index(f"b/{name}")
     np.testing.assert_allclose(images[row, 2, 3] * 255, expected)
 
 
@@ -233,7 +296,8 @@ def test_a_picture_in_both_sets_is_told(
     assert capsys.readouterr().err == ""
     for name in "test/b/8.png", "test/a/9.png":
         save(name, Image.open(paths.RAW / "ours/train/a/1.png"))
-    first = min("b/8.png", "a/9.png", key=place)
+    tested = ["a/1.png", "a/2.png", "b/1.png", "b/8.png", "a/9.png"]
+    first = min("b/8.png", "a/9.png", key=arranged(tested).index)
     run()
     assert capsys.readouterr().err == (
         f"prepare: data/raw/ours/test/{first} is the same file as data/raw/ours/train/a/1.png; "
@@ -311,7 +375,7 @@ UNDIVIDED: dict[str, tuple[list[str], float, str]] = {
     "two classes of one picture each": (
         ["a/1.png", "b/1.png"],
         0.2,
-        "ours: prepare.test_split 0.2 leaves no picture of the class {last} to train on; expected "
+        "ours: prepare.test_split 0.2 leaves no picture of the class b to train on; expected "
         "some to train on of each class, and some to test on",
     ),
     "nothing to train on": (["a/1.png", "b/1.png"], 0.9, "0.9 leaves no picture of the class a to"),
@@ -327,7 +391,7 @@ def test_pictures_that_cannot_be_divided_are_told_for_what_they_lack(
     for name in names:
         save(name)
     choose(test_split=test_split)
-    assert expected.format(last=max(names, key=place)[0]) in one_line("prepare")
+    assert expected in one_line("prepare")
 
 
 @pytest.mark.parametrize("case", BAD)
