@@ -1,4 +1,4 @@
-"""Decodes PNG and JPEG files, alike in a data set and for a prediction, with NumPy and Pillow."""
+"""Decodes PNG, JPEG and WebP, alike in a data set and for a prediction, with NumPy and Pillow."""
 
 from pictures.decode import (
     GREY,

@@ -1,5 +1,6 @@
-"""Decode PNG and JPEG files to 8 bits, upright. Nothing but pixels and orientation is looked at."""
+"""Decode PNG, JPEG and WebP files to 8 bits, upright; only pixels and orientation count."""
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +11,12 @@ import numpy as np
 from PIL import ExifTags, Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from pictures import png
 
 JPEG = b"\xff\xd8\xff"
+WEBP = re.compile(b"RIFF....WEBP", re.DOTALL)  # the dots are the length of what follows them
 LARGEST = 1000  # pixels of a side; more of them only cost time
 GREY = "1", "L", "LA", "I;16"  # the modes without colours
 
@@ -35,12 +38,12 @@ class PictureError(ValueError):
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[PngImageFile | JpegImageFile]:
-    """Open a PNG or JPEG file, none of whose pixels are decoded yet.
+def opened(path: Path) -> Iterator[PngImageFile | JpegImageFile | WebPImageFile]:
+    """Open a PNG, JPEG or WebP file, none of whose pixels are decoded yet.
 
     Raises PictureError if it is anything else, damaged, or too large, or if the block fails.
     """
-    expected = "a PNG or JPEG file"
+    expected = "a PNG, JPEG or WebP file"
     try:
         # What Pillow warns of (damaged EXIF data, for example) does no harm here.
         with warnings.catch_warnings(action="ignore"), identified(path) as image:
@@ -60,18 +63,24 @@ def opened(path: Path) -> Iterator[PngImageFile | JpegImageFile]:
         raise PictureError(f"{path}: {reason}; expected {expected}") from None
 
 
-def identified(path: Path) -> PngImageFile | JpegImageFile:
+def identified(path: Path) -> PngImageFile | JpegImageFile | WebPImageFile:
     """Read a file, and have Pillow look at its header; raise ValueError for another format."""
     with path.open("rb") as stream:
-        start = stream.read(len(png.SIGNATURE))
-        if not start.startswith((png.SIGNATURE, JPEG)):
+        start = stream.read(12)
+        if not start.startswith((png.SIGNATURE, JPEG)) and not WEBP.match(start):
             raise ValueError("cannot identify image file")
         content = start + stream.read()
     try:
         # Not Image.open: it also reads the index of further pictures in a JPEG file, or fails to.
-        if start == png.SIGNATURE:
+        if start.startswith(png.SIGNATURE):
             return PngImageFile(BytesIO(png.without_metadata(content)))
-        return JpegImageFile(BytesIO(content))
+        if start.startswith(JPEG):
+            return JpegImageFile(BytesIO(content))
+        if len(content) < 8 + int.from_bytes(start[4:8], "little"):
+            raise ValueError("truncated")
+        if (image := WebPImageFile(BytesIO(content))).is_animated:
+            raise ValueError("an animation")
+        return image
     except SyntaxError as error:
         whole = str(error).startswith("cannot handle")  # 12-bit layers, for example
         raise ValueError(str(error) if whole else f"damaged ({error})") from None

@@ -9,15 +9,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-SUFFIXES = ".png", ".jpg", ".jpeg"  # of the files that are taken from a folder
+SUFFIXES = ".png", ".jpg", ".jpeg", ".webp"  # of the files that are taken from a folder
 MODEL = Path("models/model.tflite")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m predict", description=__doc__)
-    parser.add_argument(
-        "pictures", nargs="+", type=Path, metavar="PICTURE", help="PNG or JPEG, or a folder of them"
-    )
+    formats = "PNG, JPEG or WebP, or a folder of them"
+    parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE", help=formats)
     parser.add_argument("--model", type=Path, default=MODEL, metavar="PATH", help=f"not {MODEL}")
     parser.add_argument("--top", type=int, default=1, metavar="N", help="the N likeliest classes")
     parser.add_argument("--json", action="store_true", help="one JSON document per line")
@@ -44,7 +43,7 @@ def find(paths: Iterable[Path], complain: Complain) -> Iterator[Path]:
                     found = True
                     yield Path(folder, name)
         if not found:
-            complain(f"{path}: no pictures; expected PNG or JPEG files")
+            complain(f"{path}: no pictures; expected PNG, JPEG or WebP files")
 
 
 def watched(paths: Iterable[Path]) -> Iterable[Path]:

@@ -92,8 +92,8 @@ class Classifier:
     def classify(self, path: str | Path) -> dict[str, float]:
         """Return the probability of each class for the picture at `path`, the likeliest first.
 
-        Raises PictureError, in one line that names the file, unless it is a PNG or JPEG file on
-        which something can be seen.
+        Raises PictureError, in one line that names the file, unless it is a PNG, JPEG or WebP
+        file on which something can be seen.
         """
         image = picture.load(Path(path), **self._preparation)
         (probabilities,) = self.probabilities(image[np.newaxis])

@@ -1,6 +1,7 @@
 """Scale images to [0, 1], with the channel axis that convolutions expect, and name the classes."""
 
 import json
+import math
 
 from stages.common import params, paths
 from stages.common.files import write_array, write_parts, write_text
@@ -15,7 +16,12 @@ def main() -> None:
     folder = paths.RAW / settings.dataset
     of_pictures = folders.are_in(folder)
     train, test, names, shape = (folders if of_pictures else idx).read(folder, settings)
-    print(f"{folder}: {len(train.labels):,} training and {len(test.labels):,} test images")
+    n = len(train.labels) + len(test.labels)
+    print(
+        f"{folder}: {len(train.labels):,} training and {len(test.labels):,} test images of",
+        f"{'x'.join(map(str, shape))}, {n * math.prod(shape) * 4 / 1e6:,.1f} MB on disk",
+        flush=True,
+    )
 
     write_parts(paths.X_TRAIN, map(scale, train.images), (len(train.labels), *shape))
     write_array(paths.Y_TRAIN, train.labels)

@@ -4,6 +4,7 @@ import hashlib
 import math
 import sys
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
@@ -19,7 +20,8 @@ from stages.prepare.dataset import DataSet, Split
 from stages.prepare.parallel import on_all_cores
 from stages.prepare.schema import PrepareParams
 
-SUFFIXES = ".png", ".jpg", ".jpeg"
+SUFFIXES = ".png", ".jpg", ".jpeg", ".webp"
+LARGEST = 128  # pixels of a side that are suggested; larger images take hours to learn from
 LITTER = (
     "thumbs.db",
     "desktop.ini",
@@ -104,6 +106,15 @@ def visible(folder: Path) -> list[Path]:
     return [p for p in paths if not p.name.startswith(".") and p.name.lower() not in LITTER]
 
 
+def files_in(folder: Path) -> Iterator[Path]:
+    """Yield what is in `folder` and in the folders in it; a link is never followed."""
+    for path in visible(folder):
+        if path.is_dir() and not path.is_symlink():
+            yield from files_in(path)
+        else:
+            yield path
+
+
 def subfolders(folder: Path) -> list[Path]:
     return [path for path in visible(folder) if path.is_dir()]
 
@@ -120,12 +131,12 @@ def find(root: Path) -> dict[str, str]:
         name = folder.name
         if folder.is_symlink() or not name.isprintable() or name != name.strip():
             raise InputError(f"{str(folder)!r}: expected a printable name, and a folder, no link")
-        if not (inside := visible(folder)):
-            raise InputError(f"{folder}: no pictures; expected PNG or JPEG files")
-        found.setdefault(composed(name), []).extend(f"{name}/{path.name}" for path in inside)
+        if not (inside := [*files_in(folder)]):
+            raise InputError(f"{folder}: no pictures; expected PNG, JPEG or WebP files")
+        found.setdefault(composed(name), []).extend(str(path.relative_to(root)) for path in inside)
         others += [path for path in inside if path.suffix.lower() not in SUFFIXES]
     if others:
-        layout = "CLASS/NAME.png, or that in train and in test (or .jpg or .jpeg)"
+        layout = "CLASS/NAME.png, or that in train and in test (or .jpg, .jpeg or .webp)"
         raise InputError(f"{others[0]}: expected pictures in folders as {layout}{more(others)}")
     try:
         return {str(root / path): name for path, name in interleave(found)}
@@ -204,21 +215,30 @@ def choose_shape(looks: Mapping[str, Look], image_size: Sequence[int] | None) ->
     if image_size:
         height, width = image_size
         return height, width, channels
-    first, (size, *_) = next(iter(looks.items()))
-    height, width = size
-    remedy = "or a prepare.image_size to which all are resized"
-    if max(size) > pictures.LARGEST:
+    sizes = Counter(look.size for look in looks.values())
+    (commonest, _), *others = sizes.most_common()
+    remedy = (
+        f"to resize all, set prepare.image_size in params.yaml, for example to {fit(commonest)}"
+    )
+    if others:
+        counts = [f"{n:,} of {h}x{w}" for (h, w), n in sizes.most_common(3)]
+        if len(sizes) > 3:
+            counts.append(f"{sum(n for _, n in others[2:]):,} of {len(sizes) - 3:,} others")
+        stray = next(path for path, look in looks.items() if look.size == others[-1][0])
+        raise InputError(f"{stray}: pictures differ in size ({', '.join(counts)}); {remedy}")
+    height, width = commonest
+    if max(commonest) > pictures.LARGEST:
         raise InputError(
-            f"{first}: {height} by {width} pixels; expected at most {pictures.LARGEST} each way, "
-            f"{remedy}"
-        )
-    if others := [path for path, look in looks.items() if look.size != size]:
-        found = "{} by {}".format(*looks[others[0]].size)
-        raise InputError(
-            f"{others[0]}: {found} pixels; expected {height} by {width} like the first one, "
-            f"{remedy}{more(others)}"
+            f"{next(iter(looks))}: {height} by {width} pixels; expected at most "
+            f"{pictures.LARGEST} each way; {remedy}"
         )
     return height, width, channels
+
+
+def fit(size: tuple[int, int]) -> list[int]:
+    """Return [height, width] in the proportions of `size`, neither of them larger than LARGEST."""
+    scale = min(1, LARGEST / max(size))
+    return [max(1, round(side * scale)) for side in size]
 
 
 def number(labels: Iterable[str], names: Sequence[str]) -> np.ndarray:

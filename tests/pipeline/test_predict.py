@@ -65,7 +65,8 @@ def test_the_command_is_quiet_except_for_what_it_has_to_say(folder: Path) -> Non
     assert process.returncode == 1
     assert out.startswith("\\xe9.png: ")
     assert len(out.splitlines()) == 1
-    assert err == "predict: missing.png: No such file or directory; expected a PNG or JPEG file\n"
+    expected = "No such file or directory; expected a PNG, JPEG or WebP file"
+    assert err == f"predict: missing.png: {expected}\n"
 
 
 def test_a_reader_that_stops_early_is_no_error(folder: Path) -> None:

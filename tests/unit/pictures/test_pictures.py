@@ -1,9 +1,10 @@
-"""PNG and JPEG files are decoded to the pixels that they hold, or refused in one line."""
+"""PNG, JPEG and WebP files are decoded to the pixels that they hold, or refused in one line."""
 
 import re
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,9 @@ def test_the_name_of_the_damaged_chunk_is_told(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     content = png(header(6, 5), data(*ROWS))
     path.write_bytes(content[:60] + bytes([content[60] ^ 1]) + content[61:])
-    expected = f"{path}: damaged (wrong checksum of chunk b'IDAT'); expected a PNG or JPEG file"
+    expected = (
+        f"{path}: damaged (wrong checksum of chunk b'IDAT'); expected a PNG, JPEG or WebP file"
+    )
     with pytest.raises(pictures.PictureError, match=f"^{re.escape(expected)}$"):
         load(path)
 
@@ -174,3 +177,34 @@ def test_a_large_jpeg_file_keeps_its_size_unless_it_becomes_smaller(tmp_path: Pa
         assert pictures.upright_size(image) == (2000, 2100)
     assert pictures.load(path, (2000, 2100)).size == (2100, 2000)
     assert pictures.load(path, (28, 28)).size == (1050, 1000)
+
+
+def save_webp(path: Path, image: Image.Image, **options: Any) -> bytes:
+    image.save(path, lossless=True, exact=True, **options)
+    return path.read_bytes()
+
+
+def test_a_webp_file_gives_its_pixels_upright_with_their_transparency(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).integers(0, 256, (7, 9, 4), np.uint8)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    path = tmp_path / "x.webp"
+    save_webp(path, Image.fromarray(samples), exif=exif)
+    with pictures.opened(path) as image:
+        assert pictures.upright_size(image) == (9, 7)
+    np.testing.assert_array_equal(np.asarray(pictures.load(path, (9, 7))), np.rot90(samples, -1))
+
+
+def test_a_damaged_or_animated_webp_file_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.webp"
+    image = Image.effect_noise((16, 12), 90).convert("RGB")
+    whole = save_webp(path, image)
+    for length in range(12, len(whole), 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(
+            pictures.PictureError, match=r"x\.webp: truncated; expected a PNG, JPEG or WebP"
+        ):
+            pictures.load(path, (12, 16))
+    save_webp(path, image, save_all=True, append_images=[Image.new("RGB", (16, 12))])
+    with pytest.raises(pictures.PictureError, match=r"x\.webp: an animation; expected"):
+        pictures.load(path, (12, 16))

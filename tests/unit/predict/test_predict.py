@@ -156,7 +156,7 @@ def test_a_folder_is_read_with_all_folders_in_it_and_nothing_but_pictures(
         "all/b/c/d.jpeg",
         "1.png",
     ]
-    assert err == "predict: empty: no pictures; expected PNG or JPEG files\n"
+    assert err == "predict: empty: no pictures; expected PNG, JPEG or WebP files\n"
 
 
 def test_a_bar_appears_on_a_terminal_unless_the_answers_do(

@@ -6,7 +6,6 @@ import io
 import json
 import math
 import random
-import re
 import subprocess
 import sys
 import unicodedata
@@ -235,6 +234,7 @@ MODES: dict[str, tuple[str, Image.Image, list[int]]] = {
     "a palette": ("x.png", PALETTE, [255, 0, 0]),
     "a transparent palette": ("x.png", FADED, [255, 255, 255]),
     "transparent": ("x.png", Image.new("RGBA", (6, 5), (255, 0, 0, 0)), [255, 255, 255]),
+    "WebP": ("x.webp", Image.new("RGBA", (6, 5), (255, 0, 0, 51)), [255, 204, 204]),
     "CMYK": ("x.jpg", Image.new("CMYK", (6, 5), (255, 0, 0, 0)), [0, 255, 255]),
 }
 
@@ -275,7 +275,9 @@ def test_large_jpeg_files_have_the_size_of_the_file(workspace: Path) -> None:
             name = f"{part}/{'ab'[i % 2]}/{i}.{'jpg' if side > 2000 else 'png'}"
             save(name, Image.new("L", (side, side), i))
     choose()
-    assert re.search(r"(2002 by 2002|1001 by 1001) pixels; expected", one_line("prepare"))
+    message = one_line("prepare")
+    assert "(4 of 2002x2002, 2 of 1001x1001)" in message
+    assert "set prepare.image_size in params.yaml, for example to [128, 128]" in message
     assert run(image_size=[28, 28])[0].shape == (3, 28, 28, 1)
 
 
@@ -303,6 +305,40 @@ def test_a_picture_in_both_sets_is_told(
         f"prepare: data/raw/ours/test/{first} is the same file as data/raw/ours/train/a/1.png; "
         "2 of 5 test pictures are also training pictures\n"
     )
+
+
+def test_pictures_of_many_sizes_are_counted_in_one_bounded_line(workspace: Path) -> None:
+    for i, side in enumerate([300] * 5 + [9] * 3 + [*range(10, 20)]):
+        save(f"{'ab'[i % 2]}/{i}.png", Image.new("L", (side, side // 2), i))
+    choose()
+    message = one_line("prepare")
+    assert "(5 of 150x300, 3 of 4x9, 1 of 5x10, 9 of 9 others)" in message
+    assert "for example to [64, 128]" in message
+
+
+def test_pictures_in_folders_within_a_class_belong_to_it(workspace: Path) -> None:
+    """As in torchvision's ImageFolder and Keras's image_dataset_from_directory."""
+    save_set()
+    names = "a/one/x.png", "a/one/two/x.png", "b/one/x.png"
+    for i, name in enumerate(names):
+        save(f"train/{name}", Image.new("L", (6, 5), i))
+    images, labels = run()
+    order = arranged([*(name.removeprefix("train/") for name in GOOD[:3]), *names])
+    assert labels.tolist() == ["ab".index(name[0]) for name in order]
+    found = np.rint(images[:, 2, 2, 0] * 255).tolist()
+    assert [found[order.index(name)] for name in names] == [0, 1, 2]
+
+
+def test_how_much_disk_the_arrays_take_is_said_before_a_picture_is_decoded(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_set()
+    path = save("train/a/x.jpg", Image.effect_noise((90, 90), 90))
+    path.write_bytes(path.read_bytes()[:-900])  # in the middle of its pixels
+    choose(image_size=[500, 500])
+    assert "x.jpg: " in one_line("prepare")
+    expected = "data/raw/ours: 4 training and 3 test images of 500x500x1, 7.0 MB on disk\n"
+    assert capsys.readouterr().out == expected
 
 
 def bomb(name: str, width: int, height: int) -> Callable[[], object]:
@@ -337,7 +373,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "an empty class": (lambda: (paths.RAW / "ours/train/c").mkdir(), "train/c: no pictures"),
     "text": (
         write("train/a/x.png", b"five"),
-        "train/a/x.png: cannot identify image file; expected a PNG or JPEG file",
+        "train/a/x.png: cannot identify image file; expected a PNG, JPEG or WebP file",
     ),
     "an empty file": (write("test/a/x.png", b""), "test/a/x.png: cannot identify"),
     "truncated": (write("test/a/x.png", png()[:70]), "test/a/x.png: "),
@@ -349,9 +385,10 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "a bomb": (bomb("train/b/x.png", 60_000, 60_000), "60000 x 60000 pixels; expected at most 89"),
     "another size": (
         write("train/b/x.png", png((6, 4))),
-        "data/raw/ours/train/b/x.png: 4 by 6 pixels; expected 5 by 6 like the first one, or",
+        "data/raw/ours/train/b/x.png: pictures differ in size (6 of 5x6, 1 of 4x6); to "
+        "resize all, set prepare.image_size in params.yaml, for example to [5, 6]",
     ),
-    "a folder in a class": (lambda: (paths.RAW / "ours/train/a/b").mkdir(), "train/a/b: expected"),
+    "a linked folder in a class": (link("train/a/b", "../b"), "train/a/b: expected pictures in"),
     "no UTF-8": (write("train/a/\udce4.png", png()), "train/a/\\udce4.png: the name is not UTF-8"),
     "a class not in UTF-8": (write("train/\udce4/1.png", png()), "printable name"),
     "a class on two lines": (write("train/a\nb/1.png", png()), "printable name"),
@@ -359,7 +396,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "a linked class": (link("train/c", "a"), "ours/train/c': expected a printable name, and"),
     "train/ alone": (
         lambda: (paths.RAW / "ours/test").rename("gone"),
-        "train/a: expected pictures in",
+        "classes are ['train']; expected a folder for each, at least two",
     ),
     "one class": (
         lambda: [(paths.RAW / f"ours/{part}/b").rename(part) for part in ("train", "test")],
@@ -412,7 +449,7 @@ def test_a_picture_without_permission_is_named(workspace: Path) -> None:
     path.chmod(0)
     with as_nobody(workspace), pytest.raises(errors.InputError) as raised:
         list(folders.read(paths.RAW / "ours", PrepareParams(**DEFAULTS["prepare"])).train.images)
-    assert str(raised.value) == f"{path}: Permission denied; expected a PNG or JPEG file"
+    assert str(raised.value) == f"{path}: Permission denied; expected a PNG, JPEG or WebP file"
 
 
 def test_idx_files_have_a_size_of_their_own(prepared: Path) -> None:

@@ -57,8 +57,8 @@ def test_large_photographs_need_a_size_instead_of_all_memory(tmp_path: Path) -> 
     (line,) = prepare(tmp_path, 4_000_000_000).splitlines()
     assert line.startswith("prepare: data/raw/ours/")
     assert line.endswith(
-        "jpg: 3000 by 4000 pixels; expected at most 1000 each way, or a prepare.image_size to "
-        "which all are resized"
+        "jpg: 3000 by 4000 pixels; expected at most 1000 each way; to resize all, set "
+        "prepare.image_size in params.yaml, for example to [96, 128]"
     )
 
 
