@@ -10,6 +10,14 @@ def first_held_out(n: int, fraction: float) -> int:
     return math.floor(n * (1 - fraction))
 
 
+def first_validated(n: int, fraction: float | None, own: int) -> int:
+    """Return where the validation part of `n` training images begins.
+
+    It is the data set's own, which are the last `own` images, or the last `fraction` of them.
+    """
+    return n - own if fraction is None else first_held_out(n, fraction)
+
+
 def describe_lack(part: str, absent: Collection[Any], classes: int) -> str:
     """Say in one bounded line which of all `classes` are `absent` from a part of the images."""
     named = ", ".join(map(str, sorted(absent)[:5])) + (", ..." if len(absent) > 5 else "")

@@ -8,6 +8,7 @@ RAW = Path("data/raw")  # a folder for each data set
 
 X_TRAIN = Path("data/prepared/x_train.npy")
 Y_TRAIN = Path("data/prepared/y_train.npy")
+VALIDATION = Path("data/prepared/validation.txt")  # how many of the last training images it is
 X_TEST = Path("data/prepared/x_test.npy")
 Y_TEST = Path("data/prepared/y_test.npy")
 CLASSES = Path("data/prepared/classes.txt")

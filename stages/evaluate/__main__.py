@@ -8,7 +8,7 @@ import pandas as pd
 from stages.backend import archive, determinism
 from stages.common import params, paths
 from stages.common.files import write_array, write_table, write_text
-from stages.common.holdout import first_held_out
+from stages.common.holdout import first_validated
 from stages.common.stage import stage
 from stages.evaluate import scores
 
@@ -19,6 +19,7 @@ THREADS = 1
 def main() -> None:
     images, labels = np.load(paths.X_TEST, mmap_mode="r"), np.load(paths.Y_TEST)
     training_images = len(np.load(paths.Y_TRAIN, mmap_mode="r"))
+    own_validation = int(paths.VALIDATION.read_text(encoding="utf-8"))
     portable = paths.PORTABILITY.read_text(encoding="utf-8").strip()
     last_epoch = pd.read_csv(paths.HISTORY).iloc[-1]
     validation_split = params.load_all()["train"]["validation_split"]  # checked by train
@@ -34,7 +35,8 @@ def main() -> None:
     validation = {
         "loss": last_epoch["val_loss"],
         "accuracy": last_epoch["val_accuracy"],
-        "images": training_images - first_held_out(training_images, validation_split),
+        "images": training_images
+        - first_validated(training_images, validation_split, own_validation),
     }
     test = scores.measure(probabilities, predictions, class_scores, bins)
     print(f"Validation accuracy: {validation['accuracy']:.2%}")

@@ -15,7 +15,7 @@ def main() -> None:
     settings = params.load("prepare", PrepareParams)
     folder = paths.RAW / settings.dataset
     of_pictures = folders.are_in(folder)
-    train, test, names, shape = (folders if of_pictures else idx).read(folder, settings)
+    train, test, names, shape, validation = (folders if of_pictures else idx).read(folder, settings)
     n = len(train.labels) + len(test.labels)
     print(
         f"{folder}: {len(train.labels):,} training and {len(test.labels):,} test images of",
@@ -28,6 +28,7 @@ def main() -> None:
     write_parts(paths.X_TEST, map(scale, test.images), (len(test.labels), *shape))
     write_array(paths.Y_TEST, test.labels)
     write_text(paths.CLASSES, "\n".join(names) + "\n")
+    write_text(paths.VALIDATION, f"{validation}\n")
     preparation = {"shape": shape, "centre_ink": settings.centre_ink and not of_pictures}
     write_text(paths.PICTURES, json.dumps(preparation) + "\n")
 

@@ -18,6 +18,7 @@ class DataSet(NamedTuple):
     test: Split
     names: list[str]  # of the classes
     shape: tuple[int, int, int]  # height, width and channels of each image
+    validation: int = 0  # how many of the last training images are a validation part of its own
 
 
 def scale(images: np.ndarray) -> np.ndarray:

@@ -46,7 +46,8 @@ def read(folder: Path, settings: PrepareParams) -> DataSet:
     Raises InputError, naming the file, if anything is missing, damaged or contradictory. Pixels are
     checked only when they are read.
     """
-    train, test = divide(folder, settings.test_split)
+    parts = divide(folder, settings.test_split)
+    train, test = parts.train | parts.validation, parts.test
     looks = look_at_all([*train, *test])
     shape = choose_shape(looks, settings.image_size)
     warn_of_copies(train, test, looks)
@@ -56,6 +57,7 @@ def read(folder: Path, settings: PrepareParams) -> DataSet:
         Split(number(test.values(), names), decode_all([*test], shape)),
         names,
         shape,
+        len(parts.validation),
     )
 
 
@@ -64,30 +66,38 @@ def are_in(folder: Path) -> bool:
     return bool(folder.is_dir() and subfolders(folder) and not list(folder.glob("*-ubyte*")))
 
 
-def divide(folder: Path, test_split: float) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the pictures to train on and those to test on, with their classes.
+class Parts(NamedTuple):
+    """The pictures to train on, to validate on and to test on, with their classes."""
 
-    Without folders train/ and test/, the last part is held out to test on. Raises InputError if
-    there is only one class, or if a part lacks one; only a held-out part may, which is said on
-    stderr.
+    train: dict[str, str]
+    validation: dict[str, str]  # empty unless the set has such a part of its own
+    test: dict[str, str]
+
+
+def divide(folder: Path, test_split: float) -> Parts:
+    """Return the pictures of each part of the data set in `folder`.
+
+    Without a folder test/, the last part of those to train on is held out to test on. Raises
+    InputError if there is only one class, or if a part lacks one; only the held-out part may, which
+    is said on stderr, and the validation part.
     """
-    has_parts = [path.name for path in subfolders(folder)] == ["test", "train"]
-    if has_parts:
-        train, test = find(folder / "train"), find(folder / "test")
-    else:
-        found = list(find(folder).items())
-        first = first_held_out(len(found), test_split)
-        train, test = dict(found[:first]), dict(found[first:])
+    in_train, in_validation, in_test = find_parts(folder)
+    found = find(in_train)
+    validation = find(in_validation) if in_validation else {}
+    first = len(found) if in_test else first_held_out(len(found), test_split)
+    train, test = dict([*found.items()][:first]), dict([*found.items()][first:])
+    if in_test:
+        test = find(in_test)
 
-    classes = {*train.values(), *test.values()}
+    classes = {*found.values(), *validation.values(), *test.values()}
     missing, untested = classes.difference(train.values()), classes.difference(test.values())
     if len(classes) < 2:
         raise InputError(
             f"{folder}: classes are {[*classes]}; expected a folder for each, at least two"
         )
-    if has_parts and (missing or untested):
+    if absent := classes.difference(found.values()) or (untested if in_test else set()):
         part = "training" if missing else "test"
-        raise InputError(f"{folder}: no {part} picture of the class {min(missing or untested)}")
+        raise InputError(f"{folder}: no {part} picture of the class {min(absent)}")
     if missing or not test:
         left = f"of the class {min(missing)} to train on" if missing else "to test on"
         raise InputError(
@@ -97,7 +107,26 @@ def divide(folder: Path, test_split: float) -> tuple[dict[str, str], dict[str, s
     if untested:
         line = describe_lack("test", untested, len(classes))
         print(f"prepare: {line}: its figures say nothing about them", file=sys.stderr)
-    return train, test
+    return Parts(train, validation, test)
+
+
+def find_parts(folder: Path) -> tuple[Path, Path | None, Path | None]:
+    """Return where the classes' folders to train on, to validate on and to test on are.
+
+    That is in the folders train, val (or valid) and test, of which one of the last two may be
+    missing, or in `folder` itself. Raises InputError if there are others beside them.
+    """
+    names = {path.name for path in subfolders(folder)}
+    held_out = names & {"val", "valid", "test"}
+    if "train" not in names or not held_out:
+        return folder, None, None
+    validation = sorted(held_out - {"test"})
+    if others := sorted(names - held_out - {"train"}) + validation[1:]:
+        raise InputError(
+            f"{folder / others[0]}: expected nothing beside train, test, and val or valid"
+        )
+    own = folder / validation[0] if validation else None
+    return folder / "train", own, folder / "test" if "test" in names else None
 
 
 def visible(folder: Path) -> list[Path]:

@@ -9,7 +9,15 @@ from stages.backend import archive, dense, determinism
 from stages.backend.runtime import keras
 from stages.common import inputs, params
 from stages.common.files import write_table, write_text
-from stages.common.paths import HISTORY, MODEL, PORTABILITY, SUMMARY, X_TRAIN, Y_TRAIN
+from stages.common.paths import (
+    HISTORY,
+    MODEL,
+    PORTABILITY,
+    SUMMARY,
+    VALIDATION,
+    X_TRAIN,
+    Y_TRAIN,
+)
 from stages.common.stage import CheckInputs, stage
 from stages.train import checkpoint, seeding
 from stages.train.batches import Batches
@@ -24,7 +32,8 @@ def main(check_inputs: CheckInputs) -> None:
     network = params.load("model", ModelParams)
     train = params.load("train", TrainParams)
     images, labels = np.load(X_TRAIN, mmap_mode="r"), np.load(Y_TRAIN)
-    batches = Batches(images, labels, seed, train)
+    own_validation = int(VALIDATION.read_text(encoding="utf-8"))
+    batches = Batches(images, labels, seed, train, own_validation)
 
     determinism.pin(train.threads, train.precision, use_gpus=True)
     strategy = determinism.strategy()

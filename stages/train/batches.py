@@ -8,7 +8,7 @@ import numpy as np
 
 from stages.backend.runtime import tf
 from stages.common.errors import InputError
-from stages.common.holdout import describe_lack, first_held_out
+from stages.common.holdout import describe_lack, first_validated
 from stages.train import seeding
 from stages.train.augmentation import translate
 from stages.train.schema import TrainParams
@@ -20,13 +20,16 @@ Pairs = Iterator[tuple[np.ndarray, np.ndarray]]
 class Batches:
     """The batches of a run: those of each epoch, in an order of its own, and of the validation."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int, train: TrainParams):
+    def __init__(
+        self, images: np.ndarray, labels: np.ndarray, seed: int, train: TrainParams, own: int = 0
+    ):
         """Split `images`, float32 (n, height, width, channels), and `labels`, (n,).
 
-        Raises InputError as `split` and `check_classes` do.
+        The last `own` of them are the data set's own validation part. Raises InputError as `split`
+        and `check_classes` do.
         """
         self.images, self.labels, self.seed, self.train = images, labels, seed, train
-        self.rows, self.held_out = split(len(labels), train)
+        self.rows, self.held_out = split(len(labels), train, own)
         self.classes = int(labels.max()) + 1
         check_classes(self.classes, labels[self.rows], labels[self.held_out])
         self.targets, self.whole_targets = make_targets(self.classes, train.label_smoothing)
@@ -86,12 +89,23 @@ class Batches:
                 )
 
 
-def split(n: int, train: TrainParams) -> tuple[np.ndarray, np.ndarray]:
+def split(n: int, train: TrainParams, own: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return which of `n` rows to train on and which, from the end, to validate on, as Keras does.
 
-    Raises InputError if either part would be empty, or a batch larger than the training part.
+    The last `own` rows are the data set's own validation part. Raises InputError if either part
+    would be empty, or a batch larger than the training part.
     """
-    first = first_held_out(n, train.validation_split)
+    if own and train.validation_split is not None:
+        raise InputError(
+            f"params.yaml: train.validation_split is {train.validation_split}; expected null, "
+            f"because the data set has a validation part of its own, of {own:,} images"
+        )
+    if not own and train.validation_split is None:
+        raise InputError(
+            "params.yaml: train.validation_split is null; expected a fraction, because the data "
+            "set has no folder val or valid"
+        )
+    first = first_validated(n, train.validation_split, own)
     if not 0 < first < n:
         raise InputError(
             f"params.yaml: train.validation_split {train.validation_split} leaves {first} of {n} "
@@ -99,7 +113,8 @@ def split(n: int, train: TrainParams) -> tuple[np.ndarray, np.ndarray]:
         )
     if (size := train.batch_size) > first:
         raise InputError(
-            f"params.yaml: train.batch_size is {size}; expected at most {first} images"
+            f"params.yaml: train.batch_size is {size}; expected at most the {first} images to "
+            f"train on: try {2 ** int(math.log2(max(1, first / 10)))}"
         )
     return np.arange(first), np.arange(first, n)
 

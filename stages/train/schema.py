@@ -54,7 +54,7 @@ class TrainParams(Section):
     epochs: PositiveInt
     batch_size: PositiveInt
     steps_per_epoch: PositiveInt | None
-    validation_split: Annotated[float, Field(gt=0, lt=1)]
+    validation_split: Annotated[float, Field(gt=0, lt=1)] | None
     optimizer: Literal["adam", "muon", "sgd"]  # RMSprop rounds differently on Intel and AMD
     beta_1: Fraction | None
     beta_2: Fraction | None

@@ -15,6 +15,7 @@ from stages.evaluate import __main__ as evaluate
 from stages.evaluate import scores
 from stages.train import model
 from tests.builders import SHAPE, model_params
+from tests.project import Project
 
 LABELS = np.array([0, 0, 1, 2], np.uint8)
 PROBABILITIES = np.array(
@@ -94,6 +95,13 @@ def test_what_the_stage_writes_is_of_the_test_set_and_of_the_last_epoch(
     assert mistakes["actual"].tolist() == labels[wrong].tolist()
     assert metrics["test"]["errors"] == len(wrong) == 100 - round(100 * metrics["test"]["accuracy"])
     np.testing.assert_allclose(np.load(paths.PROBABILITIES), guesses, rtol=1e-5)
+
+
+def test_a_validation_part_of_its_own_is_counted(prepared: Path) -> None:
+    Project(prepared, {}).set("train.validation_split", None)
+    paths.VALIDATION.write_text("7\n")
+    evaluate.main()
+    assert json.loads(paths.METRICS.read_text())["validation"]["images"] == 7
 
 
 def test_where_every_class_is_predicted_nothing_is_said_of_it(

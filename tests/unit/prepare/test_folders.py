@@ -329,6 +329,35 @@ def test_pictures_in_folders_within_a_class_belong_to_it(workspace: Path) -> Non
     assert [found[order.index(name)] for name in names] == [0, 1, 2]
 
 
+@pytest.mark.parametrize("name", ["val", "valid"])
+def test_a_validation_part_of_its_own_is_the_last_part_of_the_training_images(
+    name: str, workspace: Path
+) -> None:
+    save_set()
+    run()
+    assert paths.VALIDATION.read_text() == "0\n"
+    for i, picture in enumerate(("a/1.png", "a/2.png")):
+        save(f"{name}/{picture}", Image.new("L", (6, 5), i))
+    images, labels = run()
+    assert paths.VALIDATION.read_text() == "2\n"
+    order = arranged(["a/1.png", "a/2.png"])
+    expected = [["a/1.png", "a/2.png"].index(picture) for picture in order]
+    assert np.rint(images[-2:, 0, 0, 0] * 255).tolist() == expected
+    assert labels[-2:].tolist() == [0, 0]
+    assert len(np.load(paths.X_TEST)) == 3
+
+
+def test_with_a_validation_part_alone_the_test_part_is_held_out_of_train(workspace: Path) -> None:
+    names = [f"{'ab'[i % 2]}/{i}.png" for i in range(20)]
+    for i, name in enumerate(names):
+        save(f"train/{name}", Image.new("L", (6, 5), i))
+    save("val/a/x.png", Image.new("L", (6, 5), 99))
+    images, _ = run()
+    order = [names.index(name) for name in arranged(names)]
+    assert np.rint(images[:, 0, 0, 0] * 255).tolist() == [*order[:16], 99]
+    assert np.rint(np.load(paths.X_TEST)[:, 0, 0, 0] * 255).tolist() == order[16:]
+
+
 def test_how_much_disk_the_arrays_take_is_said_before_a_picture_is_decoded(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -370,6 +399,18 @@ def link(name: str, to: str) -> Callable[[], object]:
 BAD: dict[str, tuple[Callable[[], object], str]] = {
     "another class": (lambda: save("test/c/1.png"), "ours: no training picture of the class c"),
     "a class less": (lambda: save("train/c/1.png"), "ours: no test picture of the class c"),
+    "another class to validate on": (
+        lambda: save("val/c/1.png"),
+        "ours: no training picture of the class c",
+    ),
+    "two validation parts": (
+        lambda: (save("val/a/1.png"), save("valid/a/1.png")),
+        "ours/valid: expected nothing beside train, test, and val or valid",
+    ),
+    "a folder beside the parts": (
+        lambda: save("more/a/1.png"),
+        "ours/more: expected nothing beside train, test, and val or valid",
+    ),
     "an empty class": (lambda: (paths.RAW / "ours/train/c").mkdir(), "train/c: no pictures"),
     "text": (
         write("train/a/x.png", b"five"),

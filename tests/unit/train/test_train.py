@@ -45,9 +45,23 @@ def test_a_split_without_validation_images_is_refused() -> None:
         split(10, train_params(validation_split=0.999, batch_size=1))
 
 
-def test_a_batch_larger_than_the_training_set_is_refused() -> None:
-    with pytest.raises(InputError, match=r"train\.batch_size is 32; expected at most 27"):
+def test_a_batch_larger_than_the_training_set_is_refused_and_one_that_fits_is_named() -> None:
+    expected = r"train\.batch_size is 32; expected at most the 27 images to train on: try 2$"
+    with pytest.raises(InputError, match=expected):
         split(30, train_params())
+    with pytest.raises(InputError, match=r"the 900 images to train on: try 64$"):
+        split(1000, train_params(batch_size=1000))
+    with pytest.raises(InputError, match=r"the 3 images to train on: try 1$"):
+        split(4, train_params())
+
+
+def test_the_data_sets_own_validation_part_needs_no_split_and_another_set_does() -> None:
+    training, validation = split(100, train_params(validation_split=None), own=7)
+    assert (training[-1], validation[0], validation[-1]) == (92, 93, 99)
+    with pytest.raises(InputError, match=r"validation_split is 0\.1; expected null, because the"):
+        split(100, train_params(), own=7)
+    with pytest.raises(InputError, match="validation_split is null; expected a fraction, because"):
+        split(100, train_params(validation_split=None))
 
 
 def test_batches_hold_the_rows_in_their_order_and_the_targets_of_their_labels() -> None:
