@@ -11,6 +11,7 @@ from stages.common.errors import InputError
 from stages.common.holdout import describe_lack, first_validated
 from stages.train import seeding
 from stages.train.augmentation import translate
+from stages.train.estimate import Estimate
 from stages.train.schema import TrainParams
 
 # Images, float32 (n, height, width, channels), and targets, (n,) or (n, classes).
@@ -33,6 +34,7 @@ class Batches:
         self.classes = int(labels.max()) + 1
         check_classes(self.classes, labels[self.rows], labels[self.held_out])
         self.targets, self.whole_targets = make_targets(self.classes, train.label_smoothing)
+        self.estimate = Estimate()
         whole_epoch = math.ceil(len(self.rows) / train.batch_size)
         self.steps = min(whole_epoch, train.steps_per_epoch or whole_epoch)  # of an epoch
 
@@ -43,7 +45,8 @@ class Batches:
             rng = np.random.default_rng(seeding.stream(self.seed, number))
             order = rng.permutation(self.rows)[: self.steps * self.train.batch_size]
             gathered = self.gather(order, self.targets)
-            return augment(gathered, self.train.augmentation.translation, self.seed, number)
+            watched = self.estimate.watch(gathered, self.steps, self.train.epochs - number + 1)
+            return augment(watched, self.train.augmentation.translation, self.seed, number)
 
         return self.feed(batches, self.steps)
 
