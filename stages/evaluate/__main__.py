@@ -21,8 +21,9 @@ def main() -> None:
     training_images = len(np.load(paths.Y_TRAIN, mmap_mode="r"))
     own_validation = int(paths.VALIDATION.read_text(encoding="utf-8"))
     portable = paths.PORTABILITY.read_text(encoding="utf-8").strip()
-    last_epoch = pd.read_csv(paths.HISTORY).iloc[-1]
-    validation_split = params.load_all()["train"]["validation_split"]  # checked by train
+    history = pd.read_csv(paths.HISTORY)
+    train = params.load_all()["train"]  # checked by train
+    kept = history.iloc[history["val_loss"].argmin() if train["keep"] == "best" else -1]
     determinism.pin(THREADS)
     print(f"Computing on {determinism.machine()}", flush=True)
     model = archive.load(paths.MODEL)
@@ -33,11 +34,13 @@ def main() -> None:
     class_scores = scores.score_classes(predictions, probabilities.shape[1])
     bins = scores.calibrate(predictions["confidence"], correct)
     validation = {
-        "loss": last_epoch["val_loss"],
-        "accuracy": last_epoch["val_accuracy"],
+        "loss": kept["val_loss"],
+        "accuracy": kept["val_accuracy"],
         "images": training_images
-        - first_validated(training_images, validation_split, own_validation),
+        - first_validated(training_images, train["validation_split"], own_validation),
     }
+    if train["keep"] == "best":
+        validation["epoch"] = int(kept["epoch"])
     test = scores.measure(probabilities, predictions, class_scores, bins)
     print(f"Validation accuracy: {validation['accuracy']:.2%}")
     print(f"Test accuracy:       {test['accuracy']:.2%}")

@@ -22,7 +22,7 @@ from stages.common.stage import CheckInputs, stage
 from stages.train import checkpoint, seeding
 from stages.train.batches import Batches
 from stages.train.calibration import calibrate
-from stages.train.fitting import COLUMNS, compile_model, fit_epoch, freeze
+from stages.train.fitting import COLUMNS, best_epoch, compile_model, fit_epoch, freeze
 from stages.train.model import build, summarise
 from stages.train.schema import ModelParams, TrainParams
 
@@ -49,20 +49,28 @@ def main(check_inputs: CheckInputs) -> None:
 
     path = checkpoint.path_for(inputs.digest("train"), portability, sys.version)
     checkpoint.prune(path)
-    history = checkpoint.restore(path, model)
+    history, best = checkpoint.restore(path, model)
     if history:
         print(f"Resuming after epoch {len(history)} of {train.epochs}")
 
     validation = batches.validation()
     for epoch in range(len(history) + 1, train.epochs + 1):
+        if train.patience and epoch - 1 - best_epoch(history) >= train.patience:
+            print(f"Stopping: no lower validation loss since epoch {best_epoch(history)}")
+            break
         write_table(HISTORY, pd.DataFrame(history, columns=COLUMNS), at_once=True)  # can be watched
         print(f"Epoch {epoch}/{train.epochs}", flush=True)
         seeding.seed_dropout(model, seed, epoch)
         if train.freeze_after is not None and epoch > train.freeze_after:
             freeze(model)
         history.append(fit_epoch(model, epoch, batches.epoch(epoch), validation))
-        checkpoint.save(path, model, history)
+        if train.keep == "best" and best_epoch(history) == epoch:
+            best = model.get_weights()
+        checkpoint.save(path, model, history, best)
         check_inputs()
+    if train.keep == "best":
+        print(f"Keeping epoch {best_epoch(history)} of {len(history)}, of the lowest val_loss")
+        model.set_weights(best)
     if train.label_smoothing:
         calibrate(model, validation, batches.validation_labels())
     model.compile("sgd", model.loss, ["accuracy"])  # saved without the optimizer's state

@@ -14,8 +14,9 @@ from stages.train.augmentation import translate
 from stages.train.estimate import Estimate
 from stages.train.schema import TrainParams
 
-# Images, float32 (n, height, width, channels), and targets, (n,) or (n, classes).
-Pairs = Iterator[tuple[np.ndarray, np.ndarray]]
+# Images, float32 (n, height, width, channels); targets, (n,) or (n, classes); and, if the classes
+# are weighted, the weights of the images, float32 (n,).
+Parts = Iterator[tuple[np.ndarray, ...]]
 
 
 class Batches:
@@ -34,6 +35,9 @@ class Batches:
         self.classes = int(labels.max()) + 1
         check_classes(self.classes, labels[self.rows], labels[self.held_out])
         self.targets, self.whole_targets = make_targets(self.classes, train.label_smoothing)
+        self.weights: np.ndarray | None = None
+        if train.class_weight == "balanced":
+            self.weights = balance(labels[self.rows])
         self.estimate = Estimate()
         whole_epoch = math.ceil(len(self.rows) / train.batch_size)
         self.steps = min(whole_epoch, train.steps_per_epoch or whole_epoch)  # of an epoch
@@ -41,7 +45,7 @@ class Batches:
     def epoch(self, number: int) -> tf.data.Dataset:
         """Return the batches of an epoch, which counts from 1, with their images translated."""
 
-        def batches() -> Pairs:
+        def batches() -> Parts:
             rng = np.random.default_rng(seeding.stream(self.seed, number))
             order = rng.permutation(self.rows)[: self.steps * self.train.batch_size]
             gathered = self.gather(order, self.targets)
@@ -60,19 +64,22 @@ class Batches:
         labels: np.ndarray = self.labels[self.held_out]
         return labels
 
-    def gather(self, rows: np.ndarray, targets: np.ndarray) -> Pairs:
-        """Yield batches of images and targets, in the order of `rows`."""
+    def gather(self, rows: np.ndarray, targets: np.ndarray) -> Parts:
+        """Yield batches of images and targets, and perhaps weights, in the order of `rows`."""
         for start in range(0, len(rows), self.train.batch_size):
             batch = rows[start : start + self.train.batch_size]
-            yield self.images[batch], targets[self.labels[batch]]
+            of_labels = (targets,) if self.weights is None else (targets, self.weights)
+            yield self.images[batch], *(values[self.labels[batch]] for values in of_labels)
 
-    def feed(self, batches: Callable[[], Pairs], n: int) -> tf.data.Dataset:
+    def feed(self, batches: Callable[[], Parts], n: int) -> tf.data.Dataset:
         """Wrap the `n` batches that `batches` yields in a Dataset that prefetches two of them."""
         # Keras would wrap a PyDataset in an autotuned Dataset, whose autotuner keeps an epoch from
         # ending until it wakes up again: every fifth epoch of 5 s took 10 s.
         options = tf.data.Options()
         options.autotune.enabled = False
-        arrays = self.images, self.targets
+        arrays = [self.images, self.targets]
+        if self.weights is not None:
+            arrays.append(self.weights)
         signature = tuple(tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in arrays)
         dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(n))
@@ -152,11 +159,21 @@ def make_targets(classes: int, smoothing: float) -> tuple[np.ndarray, np.ndarray
     return one_hot * (1 - smoothing) + smoothing / classes, one_hot
 
 
-def augment(batches: Pairs, translation: float, *key: int) -> Pairs:
+def balance(labels: np.ndarray) -> np.ndarray:
+    """Return the weight of each class, float32 (classes,): n / (classes * its count) of `labels`.
+
+    So every class counts as much as any other, and images weigh 1 on average, as in scikit-learn.
+    """
+    counts = np.bincount(labels)
+    weights: np.ndarray = (len(labels) / (len(counts) * counts)).astype(np.float32)
+    return weights
+
+
+def augment(batches: Parts, translation: float, *key: int) -> Parts:
     """Yield `batches` with images translated at random; `key` is (seed, epoch)."""
     if not translation:
         yield from batches
         return
-    for i, (images, targets) in enumerate(batches):
+    for i, (images, *others) in enumerate(batches):
         rng = np.random.default_rng(seeding.stream(*key, i, 0))
-        yield translate(images, translation, rng), targets
+        yield translate(images, translation, rng), *others

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,29 +34,33 @@ def variables(model: keras.Model) -> list[keras.Variable]:
     return [*model.variables, *model.optimizer.variables]
 
 
-def save(path: Path, model: keras.Model, history: list[Any]) -> None:
-    """Write the state after the epochs of `history`, after its SHA-256."""
+def save(
+    path: Path, model: keras.Model, history: list[Any], best: Sequence[np.ndarray] = ()
+) -> None:
+    """Write the state after the epochs of `history`, after its SHA-256, and the `best` weights."""
     arrays = {str(i): variable.numpy() for i, variable in enumerate(variables(model))}
+    arrays |= {f"best {i}": weight for i, weight in enumerate(best)}
     buffer = io.BytesIO()
     np.savez(buffer, history=json.dumps(history), **arrays)
     content = buffer.getvalue()
     write_bytes(path, hashlib.sha256(content).digest() + content, at_once=True)
 
 
-def restore(path: Path, model: keras.Model) -> list[Any]:
-    """Set the model to the checkpoint's state, and return the history that was saved with it.
+def restore(path: Path, model: keras.Model) -> tuple[list[Any], list[np.ndarray]]:
+    """Set the model to the checkpoint's state; return the history and the best weights in it.
 
-    Without a checkpoint, the history is empty; a damaged one is set aside, and reported on stderr.
+    Without a checkpoint, both are empty; a damaged one is set aside, and reported on stderr.
     """
     if not path.exists():
-        return []
+        return [], []
     whole = path.read_bytes()
     digest, content = whole[:32], whole[32:]
     if hashlib.sha256(content).digest() != digest:
         aside = path.replace(path.with_name("damaged"))
         print(f"{path}: damaged; kept as {aside}, starting afresh", file=sys.stderr)
-        return []
+        return [], []
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         for i, variable in enumerate(variables(model)):
             variable.assign(archive[str(i)])
-        return list(json.loads(str(archive["history"])))
+        best = [archive[name] for name in archive.files if name.startswith("best ")]
+        return list(json.loads(str(archive["history"]))), best

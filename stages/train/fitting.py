@@ -57,6 +57,12 @@ def compile_model(model: keras.Model, train: TrainParams, steps: int) -> None:
     optimizer.build(model.trainable_variables)
 
 
+def best_epoch(history: list[dict[str, float]]) -> int:
+    """Return the number of the epoch with the lowest validation loss; 0 before the first one."""
+    rows = enumerate((row["val_loss"] for row in history), start=1)
+    return min(rows, key=lambda row: row[1], default=(0, 0.0))[0]
+
+
 def freeze(model: keras.Model) -> None:
     """Leave the first convolution of `model` as it is from now on: a step takes a third less.
 

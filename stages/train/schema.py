@@ -64,6 +64,9 @@ class TrainParams(Section):
     schedule: Literal["constant", "one_cycle"]
     precision: Literal["float32", "mixed_bfloat16"]
     label_smoothing: Fraction
+    class_weight: Literal["balanced"] | None
+    keep: Literal["last", "best"]
+    patience: PositiveInt | None
     freeze_after: Annotated[int, Field(ge=0)] | None
     augmentation: AugmentationParams
     threads: Annotated[int, Field(ge=1, le=1024)]  # no machine has more cores; a million hang
@@ -79,6 +82,14 @@ class TrainParams(Section):
                 raise refusal(f"expected a number, since {optimizer} uses it")
             if not used and value is not None:
                 raise refusal(f"expected null, since {optimizer} does not use it")
+        return value
+
+    @field_validator("patience")
+    @classmethod
+    def not_with_a_cycle(cls, value: int | None, info: ValidationInfo) -> int | None:
+        """Refuse to end a cycle early: its last epochs, of small steps, are its best ones."""
+        if value is not None and info.data.get("schedule") == "one_cycle":
+            raise refusal("expected null, since one_cycle needs all its epochs")
         return value
 
     @field_validator("freeze_after")

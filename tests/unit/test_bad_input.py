@@ -287,6 +287,12 @@ PARAMETERS: dict[str, tuple[str, Change, str]] = {
         "model.pool_size: found [2, 2, 2]; expected one value, or 2 like model.filters",
     ),
     "no pools": ("train", put("model.pool_size", []), "model.pool_size: found []; expected one"),
+    "another weight": ("train", put("train.class_weight", "equal"), "class_weight: found 'equal'"),
+    "patience in a cycle": (
+        "train",
+        lambda document: document["train"].update(schedule="one_cycle", patience=3),
+        "train.patience: found 3; expected null, since one_cycle needs all its epochs",
+    ),
     "negative seed": ("train", put("seed", -1), "seed: found -1"),
     "seed too large": ("train", put("seed", 2**32), "seed: found 4294967296"),
     "text as a seed": ("train", put("seed", "lucky"), "seed: found 'lucky'"),

@@ -104,6 +104,7 @@ RERUNS: dict[str, tuple[str, ...]] = {
     "model.*": ("train", "visualize"),
     "train.*": ("train", "visualize"),
     "train.validation_split": ("train", "evaluate", "visualize"),
+    "train.keep": ("train", "evaluate", "visualize"),
     "visualize.*": ("visualize",),
     "pictures/*": ("prepare", "export"),
     "stages/prepare/*": ("prepare",),

@@ -97,6 +97,15 @@ def test_what_the_stage_writes_is_of_the_test_set_and_of_the_last_epoch(
     np.testing.assert_allclose(np.load(paths.PROBABILITIES), guesses, rtol=1e-5)
 
 
+def test_the_validation_figures_are_those_of_the_epoch_that_was_kept(prepared: Path) -> None:
+    Project(prepared, {}).set("train.keep", "best")
+    losses = paths.HISTORY.read_text().splitlines()
+    paths.HISTORY.write_text("\n".join([*losses, "3,0.3,0.8,0.4,0.9", "4,0.2,0.9,0.5,0.7"]))
+    evaluate.main()
+    expected = {"loss": 0.4, "accuracy": 0.8, "images": 30, "epoch": 2}
+    assert json.loads(paths.METRICS.read_text())["validation"] == expected
+
+
 def test_a_validation_part_of_its_own_is_counted(prepared: Path) -> None:
     Project(prepared, {}).set("train.validation_split", None)
     paths.VALIDATION.write_text("7\n")

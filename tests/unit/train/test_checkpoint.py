@@ -27,7 +27,7 @@ def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, runtim
     model.compile("adam", "mse", run_eagerly=True)
     model.fit(np.ones((8, 4)), np.ones((8, 2)), verbose=0)
     path = CHECKPOINTS / "a.checkpoint"
-    checkpoint.save(path, model, [[1.0, 2.0, 3.0, 4.0]])
+    checkpoint.save(path, model, [[1.0, 2.0, 3.0, 4.0]], [np.arange(3.0), np.ones((2, 2))])
     return path, model
 
 
@@ -37,14 +37,16 @@ def state(model: runtime.keras.Model) -> list[np.ndarray]:
     return [variable.numpy().copy() for variable in variables]
 
 
-def test_a_checkpoint_holds_weights_optimizer_and_history(
+def test_a_checkpoint_holds_weights_optimizer_history_and_best_weights(
     saved: tuple[Path, runtime.keras.Model],
 ) -> None:
     path, model = saved
     before = state(model)
     model.fit(np.ones((8, 4)), np.ones((8, 2)), verbose=0)
     assert any((a != b).any() for a, b in zip(before, state(model), strict=True))
-    assert checkpoint.restore(path, model) == [[1.0, 2.0, 3.0, 4.0]]
+    history, best = checkpoint.restore(path, model)
+    assert history == [[1.0, 2.0, 3.0, 4.0]]
+    assert [weight.tolist() for weight in best] == [[0, 1, 2], [[1, 1], [1, 1]]]
     for a, b in zip(before, state(model), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -59,7 +61,7 @@ def test_a_damaged_checkpoint_is_noticed_wherever_the_damage_is(
     damaged += [flip_a_byte(content, n) for n in range(0, len(content), 7)]
     for bad in damaged:
         path.write_bytes(bad)
-        assert checkpoint.restore(path, model) == []
+        assert checkpoint.restore(path, model) == ([], [])
         assert "damaged; kept as" in capsys.readouterr().err
         assert (CHECKPOINTS / "damaged").read_bytes() == bad
         for a, b in zip(before, state(model), strict=True):

@@ -1,6 +1,7 @@
 """Training's parts: how the data is split, shuffled and batched, and what is written down."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from stages.common import paths
 from stages.common.errors import InputError
 from stages.train import __main__ as train
 from stages.train import augmentation, calibration, fitting, model, seeding
+from stages.train import batches as batching
 from stages.train.batches import Batches, augment, make_targets, split
 from tests.builders import SHAPE, model_params, one_line, run, train_params
 from tests.project import Project
@@ -374,6 +376,98 @@ def test_targets_are_smoothed_to_train_with_and_whole_to_validate_with(
     for training, validation in epochs:
         np.testing.assert_allclose(training.max(axis=1), 0.82, rtol=1e-6)
         np.testing.assert_array_equal(validation, np.eye(10)[labels[270:]])
+
+
+def test_balanced_classes_weigh_alike_and_images_one_on_average() -> None:
+    """By scikit-learn's formula: n / (classes * count)."""
+    labels = np.repeat([0, 1, 2], [6, 3, 1])
+    weights = batching.balance(labels)
+    np.testing.assert_allclose(weights, [10 / 18, 10 / 9, 10 / 3], rtol=1e-6)
+    assert np.bincount(labels, weights[labels]) == pytest.approx([10 / 3] * 3)
+    assert weights[labels].mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_balanced_losses_are_those_of_weighted_images_in_training_and_in_validation(
+    smoothing: float, prepared: Path
+) -> None:
+    """The losses of an untrained network, which hardly learns, computed here for each image."""
+    project = Project(prepared, {})
+    changes = {"class_weight": "balanced", "label_smoothing": smoothing, "learning_rate": 1e-30}
+    for key, value in (changes | {"epochs": 1}).items():
+        project.set(f"train.{key}", value)
+    project.set("model.dropout", 0.0)
+    run("train")
+    images, labels = np.load(paths.X_TRAIN), np.load(paths.Y_TRAIN)
+    network = model.build(model_params(dropout=0.0), SHAPE, 10)
+    seeding.draw_weights(network, 42)
+    logs = np.log(network.predict(images, verbose=0).astype(np.float64))
+    count = np.bincount(labels[:270])
+    weights = 270 / (10 * count[labels])
+    whole, targets = np.eye(10), np.eye(10) * (1 - smoothing) + smoothing / 10
+    row = pd.read_csv(paths.HISTORY).iloc[0]
+    of_training = -(targets[labels] * logs).sum(axis=1)[:270] @ weights[:270] / 270
+    of_validation = -(whole[labels] * logs).sum(axis=1)[270:] @ weights[270:] / 30
+    assert row["loss"] == pytest.approx(of_training, rel=1e-4)
+    assert row["val_loss"] == pytest.approx(of_validation, rel=1e-4)
+
+
+def script(
+    monkeypatch: pytest.MonkeyPatch, losses: list[float], interrupted: int = 0
+) -> Callable[[], float]:
+    """Let epochs end with these validation losses, and a weight that is the epoch's number.
+
+    The epoch `interrupted` is, once. Returns what reads that weight from the saved model.
+    """
+
+    def fit(network: Any, epoch: int, *_: tf.data.Dataset) -> dict[str, float]:
+        nonlocal interrupted
+        if epoch == interrupted:
+            interrupted = 0
+            raise KeyboardInterrupt
+        network.layers[-1].bias.assign([epoch] * 10)
+        return dict.fromkeys(fitting.COLUMNS, 0.5) | {"epoch": epoch, "val_loss": losses[epoch - 1]}
+
+    monkeypatch.setattr(train, "fit_epoch", fit)
+    return lambda: float(archive.load(paths.MODEL).layers[-1].bias[0])
+
+
+@pytest.mark.parametrize("interrupted", [0, 2, 3, 4])
+def test_the_best_epoch_is_kept_even_if_a_later_one_is_interrupted(
+    interrupted: int, prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(prepared, {})
+    project.set("train.epochs", 4)
+    kept = script(monkeypatch, [0.9, 0.3, 0.3, 0.4], interrupted)
+    project.set("train.keep", "best")
+    if interrupted:
+        with pytest.raises(SystemExit):
+            run("train")
+    run("train")
+    assert kept() == 2, "the first of two that are equal"
+    assert pd.read_csv(paths.HISTORY)["epoch"].tolist() == [1, 2, 3, 4]
+    project.set("train.keep", "last")
+    run("train")
+    assert kept() == 4
+
+
+@pytest.mark.parametrize(("keep", "expected"), [("best", 2), ("last", 4)])
+def test_patience_ends_a_training_that_no_longer_improves_and_is_not_lost_on_resume(
+    keep: str,
+    expected: int,
+    prepared: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for key, value in {"epochs": 9, "keep": keep, "patience": 2}.items():
+        Project(prepared, {}).set(f"train.{key}", value)
+    kept = script(monkeypatch, [0.9, 0.3, 0.4, 0.3, 0.1], interrupted=4)
+    with pytest.raises(SystemExit):
+        run("train")
+    run("train")
+    assert "Stopping: no lower validation loss since epoch 2" in capsys.readouterr().out
+    assert len(pd.read_csv(paths.HISTORY)) == 4
+    assert kept() == expected
 
 
 def test_a_saved_model_leaves_the_state_of_its_optimizer_behind(

@@ -17,6 +17,7 @@ from stages.common import paths
 from stages.visualize import figures
 from stages.visualize import page as report
 from tests.builders import draw, predictions, write_results
+from tests.project import set_parameter
 
 FIGURES = [
     paths.FIGURES / f"{name}.png"
@@ -210,6 +211,26 @@ def test_only_label_smoothing_makes_the_page_explain_the_losses_of_before_calibr
     for said in "(loss 0.4000 before calibration)", "The losses here are those before this":
         assert said in smoothed
         assert said not in page
+
+
+def test_an_epoch_that_was_kept_and_classes_that_were_weighted_are_told(
+    page: str, folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    set_parameter(tmp_path / "params.yaml", "train.keep", "best")
+    set_parameter(tmp_path / "params.yaml", "train.class_weight", "balanced")
+    metrics = json.loads((tmp_path / paths.METRICS).read_text())
+    metrics["validation"]["epoch"] = 1
+    (tmp_path / paths.METRICS).write_text(json.dumps(metrics))
+    kept = draw(tmp_path)
+    for said in (
+        "held out for validation, epoch 1, which was kept for its lowest loss, reached 80.00%",
+        "The model is that of epoch 1 of 2, which had the lowest validation loss.",
+        "The losses count every class alike",
+    ):
+        assert said in kept
+        assert said not in page
+    assert "held out for validation, the last epoch reached 80.00%" in page
 
 
 LETTERS = list(string.digits + string.ascii_lowercase)
