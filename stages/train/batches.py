@@ -10,9 +10,9 @@ from stages.backend.runtime import tf
 from stages.common.errors import InputError
 from stages.common.holdout import describe_lack, first_validated
 from stages.train import seeding
-from stages.train.augmentation import translate
+from stages.train.augmentation import flip, translate
 from stages.train.estimate import Estimate
-from stages.train.schema import TrainParams
+from stages.train.schema import AugmentationParams, TrainParams
 
 # Images, float32 (n, height, width, channels); targets, (n,) or (n, classes); and, if the classes
 # are weighted, the weights of the images, float32 (n,).
@@ -50,7 +50,7 @@ class Batches:
             order = rng.permutation(self.rows)[: self.steps * self.train.batch_size]
             gathered = self.gather(order, self.targets)
             watched = self.estimate.watch(gathered, self.steps, self.train.epochs - number + 1)
-            return augment(watched, self.train.augmentation.translation, self.seed, number)
+            return augment(watched, self.train.augmentation, self.seed, number)
 
         return self.feed(batches, self.steps)
 
@@ -169,11 +169,12 @@ def balance(labels: np.ndarray) -> np.ndarray:
     return weights
 
 
-def augment(batches: Parts, translation: float, *key: int) -> Parts:
-    """Yield `batches` with images translated at random; `key` is (seed, epoch)."""
-    if not translation:
-        yield from batches
-        return
+def augment(batches: Parts, how: AugmentationParams, *key: int) -> Parts:
+    """Yield `batches` with images translated and flipped at random; `key` is (seed, epoch)."""
     for i, (images, *others) in enumerate(batches):
-        rng = np.random.default_rng(seeding.stream(*key, i, 0))
-        yield translate(images, translation, rng), *others
+        if how.translation:
+            rng = np.random.default_rng(seeding.stream(*key, i, 0))
+            images = translate(images, how.translation, rng)
+        if how.horizontal_flip:
+            images = flip(images, np.random.default_rng(seeding.stream(*key, i, 1)))
+        yield images, *others

@@ -48,6 +48,7 @@ class ModelParams(Section):
 
 class AugmentationParams(Section):
     translation: Fraction
+    horizontal_flip: bool
 
 
 class TrainParams(Section):

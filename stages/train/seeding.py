@@ -2,7 +2,7 @@
 
 Each use has streams of its own, so that a resumed run draws what an uninterrupted one would have
 drawn: (0, place) gives a layer's initial weights, (epoch,) the order of an epoch, (epoch, place)
-the dropout of a layer, (epoch, batch, 0) the augmentation of a batch.
+the dropout of a layer, (epoch, batch, 0) the translations of a batch, (epoch, batch, 1) its flips.
 """
 
 import numpy as np

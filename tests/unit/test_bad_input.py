@@ -260,7 +260,7 @@ PARAMETERS: dict[str, tuple[str, Change, str]] = {
     "unknown augmentation": (
         "train",
         put("train.augmentation.shear", 0.1),
-        "train.augmentation.shear: unknown key; expected translation",
+        "train.augmentation.shear: unknown key; expected translation, horizontal_flip",
     ),
     "no augmentation section": (
         "train",

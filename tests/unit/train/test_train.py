@@ -20,6 +20,7 @@ from stages.train import __main__ as train
 from stages.train import augmentation, calibration, fitting, model, seeding
 from stages.train import batches as batching
 from stages.train.batches import Batches, augment, make_targets, split
+from stages.train.schema import AugmentationParams
 from tests.builders import SHAPE, model_params, one_line, run, train_params
 from tests.project import Project
 
@@ -92,28 +93,57 @@ def test_augmentation_moves_each_image_on_its_own_by_whole_pixels_up_to_the_frac
     assert max(counts.values()) < 2 * min(counts.values())
 
 
-def test_what_an_augmented_image_pushes_over_the_edge_is_lost_and_zeros_move_in() -> None:
-    images = np.ones((500, 4, 4, 1), np.float32)
+def test_what_an_augmented_image_pushes_over_the_edge_is_lost_and_its_edge_is_repeated() -> None:
+    images = np.random.default_rng(0).random((300, 8, 4, 3), np.float32)
+    before = images.copy()
     moved = augmentation.translate(images, 0.25, np.random.default_rng(0))
-    assert set(moved.sum(axis=(1, 2, 3))) == {16, 12, 9}
-    assert images.all(), "the arrays that are read stay as they are"
+    rows, columns = np.arange(8), np.arange(4)
+    for original, found in zip(before, moved, strict=True):
+        # Each pixel shows the nearest one of the image that was moved down and right.
+        expected = [
+            original[np.clip(rows - down, 0, 7)][:, np.clip(columns - right, 0, 3)]
+            for down in (-2, -1, 0, 1, 2)
+            for right in (-1, 0, 1)
+        ]
+        assert any(np.array_equal(found, one) for one in expected)
+    np.testing.assert_array_equal(images, before, "the arrays that are read stay as they are")
 
 
-def test_augmentation_depends_on_seed_epoch_and_batch_and_on_nothing_before() -> None:
-    image = np.random.default_rng(0).random((28, 28, 1), np.float32)
-    batch = np.stack([image] * 4), np.zeros(4)
+def test_half_of_the_images_are_mirrored_each_on_its_own() -> None:
+    images = np.random.default_rng(0).random((1000, 4, 5, 3), np.float32)
+    mirrored = 0
+    for before, after in zip(
+        images, augmentation.flip(images, np.random.default_rng(1)), strict=True
+    ):
+        if not np.array_equal(after, before):
+            np.testing.assert_array_equal(after, np.fliplr(before))
+            mirrored += 1
+    assert mirrored == pytest.approx(500, abs=60)
 
-    def augmented(seed: int, epoch: int) -> list[bytes]:
-        return [images.tobytes() for images, _ in augment(iter([batch] * 2), 0.1, seed, epoch)]
 
-    assert augmented(1, 1) == augmented(1, 1)
-    assert len({*augmented(1, 1), *augmented(1, 2), *augmented(2, 1)}) == 6
+def augmented(*key: int, translation: float = 0.0, horizontal_flip: bool = False) -> list[bytes]:
+    """Return two batches of the same 20 images after augmentation, with labels and weights."""
+    images = np.random.default_rng(0).random((20, 28, 28, 1), np.float32)
+    how = AugmentationParams(translation=translation, horizontal_flip=horizontal_flip)
+    batch = images, np.arange(20), np.arange(20.0)
+    found = []
+    for x, y, weights in augment(iter([batch] * 2), how, *key):
+        assert y is batch[1]
+        assert weights is batch[2]
+        found.append(x.tobytes())
+    return found
+
+
+@pytest.mark.parametrize("how", [{"translation": 0.1}, {"horizontal_flip": True}])
+def test_augmentation_depends_on_seed_epoch_and_batch_and_on_nothing_before(how: Any) -> None:
+    assert augmented(1, 1, **how) == augmented(1, 1, **how)
+    found = {*augmented(1, 1, **how), *augmented(1, 2, **how), *augmented(2, 1, **how)}
+    assert len(found) == 6
 
 
 def test_without_augmentation_images_stay_as_they_are() -> None:
-    images = np.random.default_rng(0).random((4, 28, 28, 1), np.float32)
-    ((same, _),) = augment(iter([(images, np.zeros(4))]), 0.0, 1, 1)
-    assert same is images
+    images = np.random.default_rng(0).random((20, 28, 28, 1), np.float32)
+    assert augmented(1, 1) == [images.tobytes()] * 2
 
 
 def test_a_smoothed_target_gives_every_class_its_share_and_validation_gets_whole_ones() -> None:
@@ -483,13 +513,14 @@ def test_a_saved_model_leaves_the_state_of_its_optimizer_behind(
 def test_all_that_is_random_in_a_training_has_a_stream_of_its_own_from_its_seed(
     prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Four kernels; in each of two epochs its order, two dropouts, and nine batches to translate.
+    """Four kernels; in each of two epochs its order, two dropouts, nine batches to move and flip.
 
     What has the same stream as something else is not independent of it.
     """
     project = Project(prepared, {})
     project.set("seed", 5)
     project.set("train.augmentation.translation", 0.1)
+    project.set("train.augmentation.horizontal_flip", True)
     real, streams = seeding.stream, set()
 
     def watch(seed: int, *key: int) -> np.random.SeedSequence:
@@ -505,7 +536,7 @@ def test_all_that_is_random_in_a_training_has_a_stream_of_its_own_from_its_seed(
     monkeypatch.setattr(train, "fit_epoch", read)
     run("train")
     assert {seed for seed, *_ in streams} == {5}
-    assert len(streams) == 4 + 2 * (1 + 2 + 9)
+    assert len(streams) == 4 + 2 * (1 + 2 + 2 * 9)
 
 
 def test_the_history_can_be_watched_while_it_grows_and_comes_back_on_resume(
