@@ -28,7 +28,7 @@ def main() -> None:
     print(f"Computing on {determinism.machine()}", flush=True)
     model = archive.load(paths.MODEL)
 
-    probabilities = model.predict(images, batch_size=1000, verbose=0)
+    probabilities = scores.predict(model, images)
     predictions = scores.tabulate(probabilities, labels)
     correct = predictions["actual"] == predictions["predicted"]
     class_scores = scores.score_classes(predictions, probabilities.shape[1])

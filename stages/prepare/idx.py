@@ -17,7 +17,7 @@ from stages.common.files import load_names
 from stages.prepare.dataset import DataSet, Split
 from stages.prepare.schema import PrepareParams
 
-PART = 1000  # images that are scaled at a time: with 28x28 pixels, 3 MB
+PART = 1000 * 28 * 28  # pixels that are scaled at a time, to 3 MB
 
 
 def read(folder: Path, settings: PrepareParams) -> DataSet:
@@ -65,7 +65,7 @@ def read_split(folder: Path, prefix: str) -> tuple[Split, tuple[int, int, int]]:
     n, height, width = images.shape
     if len(labels) != n:
         raise InputError(f"{labels_path}: {len(labels)} labels for the {n} images")
-    parts = np.array_split(images[..., np.newaxis], n // PART + 1)
+    parts = np.array_split(images[..., np.newaxis], images.size // PART + 1)
     return Split(labels, iter(parts)), (height, width, 1)
 
 

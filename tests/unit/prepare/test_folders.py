@@ -89,7 +89,7 @@ def test_pictures_give_the_bytes_of_idx_files_in_the_order_of_their_hashes(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parallel, "BLOCK", 70)
-    monkeypatch.setattr(idx, "PART", 50)
+    monkeypatch.setattr(idx, "PART", 50 * 28 * 28)
     for part, prefix, n in ("train", "train", 120), ("test", "t10k", 70):
         images = idx.read_array(MNIST / f"{prefix}-images-idx3-ubyte.gz", 3)[:n]
         labels = idx.read_array(MNIST / f"{prefix}-labels-idx1-ubyte.gz", 1)[:n]
