@@ -43,8 +43,11 @@ DEMANDING = {
     "schedule": "one_cycle",
     "precision": "mixed_bfloat16",
     "label_smoothing": 0.1,
+    "class_weight": "balanced",
+    "keep": "best",
     "freeze_after": EPOCHS // 2,
     "augmentation.translation": 0.07,
+    "augmentation.horizontal_flip": True,
 }
 
 

@@ -48,7 +48,8 @@ def test_pictures_that_are_something_else_are_counted() -> None:
 def test_pictures_of_another_size_are_counted() -> None:
     for i in range(1, 4):
         save(f"{'ab'[i % 2]}/{i}.png", (7, 5))
-    assert "pictures differ in size (3 of 5x7, 2 of 5x6); to resize all, set" in one_line("prepare")
+    line = one_line("prepare")
+    assert "pictures differ in size (17 of 5x6, 3 of 5x7); to resize all, set prepare." in line
 
 
 def test_a_name_cannot_overwrite_the_line() -> None:
