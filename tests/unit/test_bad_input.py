@@ -180,6 +180,8 @@ def put(key: str, value: Any) -> Change:
     return lambda: set_parameter(PARAMS, key, value)
 
 
+CYCLE = {"train.schedule": "one_cycle", "train.patience": 3}
+
 # Stage, change, what its line says.
 PARAMETERS: dict[str, tuple[str, Change, str]] = {
     "unknown section": ("prepare", put("trian", {}), "visualize, trian; expected seed"),
@@ -290,7 +292,7 @@ PARAMETERS: dict[str, tuple[str, Change, str]] = {
     "another weight": ("train", put("train.class_weight", "equal"), "class_weight: found 'equal'"),
     "patience in a cycle": (
         "train",
-        lambda document: document["train"].update(schedule="one_cycle", patience=3),
+        lambda: [put(*pair)() for pair in CYCLE.items()],
         "train.patience: found 3; expected null, since one_cycle needs all its epochs",
     ),
     "negative seed": ("train", put("seed", -1), "seed: found -1"),
