@@ -89,12 +89,14 @@ const redraw = () => waiting ||= requestAnimationFrame(draw);
 
 function change(edit) {
   backdrop = null;
+  lifted = true;
   edit();
   redraw();
 }
 
 function choose(shown, pixels, note) {
   strokes.length = 0;
+  lifted = true;
   backdrop = shown;
   draw();
   show(pixels, note);
@@ -122,15 +124,17 @@ if (model.drawn) {
     change(() => strokes.push([at(event)]));
   };
   canvas.onpointermove = (event) => {
-    if (canvas.hasPointerCapture(event.pointerId))
-      change(() => strokes.at(-1).push(...event.getCoalescedEvents().map(at)));
+    if (!canvas.hasPointerCapture(event.pointerId)) return;
+    const parts = event.getCoalescedEvents?.() ?? [];  // what happened since the last frame
+    change(() => strokes.at(-1)?.push(...(parts.length ? parts : [event]).map(at)));
   };
   canvas.onkeydown = (event) => {
     const axis = { ArrowLeft: 0, ArrowRight: 0, ArrowUp: 1, ArrowDown: 1 }[event.key];
     if (axis === undefined) return;
     event.preventDefault();
+    const begins = lifted;
     change(() => {
-      if (event.shiftKey && lifted) strokes.push([[...pen]]);
+      if (event.shiftKey && begins) strokes.push([[...pen]]);
       pen[axis] = clip(pen[axis] + (/Left|Up/.test(event.key) ? -0.04 : 0.04));
       if (event.shiftKey) strokes.at(-1).push([...pen]);
       lifted = !event.shiftKey;

@@ -229,6 +229,11 @@ def test_one_draws_with_the_arrow_keys_and_chooses_with_enter(
     assert answer(real) != "?"
     real.keyboard.press("Control+z")
     assert real.evaluate("strokes.length") == 1
+    real.keyboard.down("Shift")
+    for key in "ArrowUp", "Escape", "ArrowDown":
+        real.keyboard.press(key)
+    real.keyboard.up("Shift")
+    assert real.evaluate("strokes.map((stroke) => stroke.length)") == [2], "a stroke of its own"
     images = np.load(reproduced_once.root / paths.X_TEST)
     labels = np.load(reproduced_once.root / paths.Y_TEST)
     expected = np.load(reproduced_once.root / paths.PROBABILITIES)
