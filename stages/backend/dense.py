@@ -19,9 +19,10 @@ def replace(model: keras.Model) -> None:
 
 def call(layer: keras.layers.Dense, inputs: Any, training: bool | None = None) -> Any:
     """Do what Keras's `Dense.call` does, with `product`."""
-    rows = keras.ops.reshape(inputs, (-1, inputs.shape[-1]))
+    flat = inputs.ndim == 2
+    rows = inputs if flat else keras.ops.reshape(inputs, (-1, inputs.shape[-1]))
     outputs = product(rows, tf.convert_to_tensor(layer.kernel))
-    if inputs.ndim != 2:
+    if not flat:
         outputs = keras.ops.reshape(outputs, (-1, *inputs.shape[1:-1], layer.units))
     if layer.bias is not None:
         outputs = outputs + layer.bias
