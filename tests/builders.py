@@ -162,7 +162,7 @@ def write_results(folder: Path, names: list[str], table: pd.DataFrame) -> Path:
     table.to_csv(folder / paths.PREDICTIONS, index_label="index")
     class_scores = scores.score_classes(table, len(names))
     class_scores.to_csv(folder / paths.CLASS_SCORES, index=False)
-    bins = scores.calibrate(table["confidence"], table["actual"] == table["predicted"])
+    bins = scores.bin_by_confidence(table["confidence"], table["actual"] == table["predicted"])
     bins.to_csv(folder / paths.CALIBRATION, index=False)
     return folder / paths.PAGE
 

@@ -32,7 +32,7 @@ def main() -> None:
     predictions = scores.tabulate(probabilities, labels)
     correct = predictions["actual"] == predictions["predicted"]
     class_scores = scores.score_classes(predictions, probabilities.shape[1])
-    bins = scores.calibrate(predictions["confidence"], correct)
+    bins = scores.bin_by_confidence(predictions["confidence"], correct)
     validation = {
         "loss": kept["val_loss"],
         "accuracy": kept["val_accuracy"],

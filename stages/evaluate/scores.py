@@ -40,7 +40,7 @@ def score_classes(predictions: pd.DataFrame, classes: int) -> pd.DataFrame:
     return pd.DataFrame(scores | {"support": support})
 
 
-def calibrate(confidence: np.ndarray, correct: np.ndarray) -> pd.DataFrame:
+def bin_by_confidence(confidence: np.ndarray, correct: np.ndarray) -> pd.DataFrame:
     """Return count, mean confidence and accuracy of the predictions, one row per confidence bin.
 
     The bins are equally wide and hold their upper edges; the means of an empty one are NaN.

@@ -27,7 +27,7 @@ def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     predictions = scores.tabulate(probabilities, labels)
     correct = predictions["actual"] == predictions["predicted"]
     class_scores = scores.score_classes(predictions, probabilities.shape[1])
-    bins = scores.calibrate(predictions["confidence"], correct)
+    bins = scores.bin_by_confidence(predictions["confidence"], correct)
     return scores.measure(probabilities, predictions, class_scores, bins)
 
 

@@ -47,7 +47,7 @@ def test_the_calibration_error_is_the_one_computed_by_hand() -> None:
     # Three of four right at 95 %, one of two at 65 %: gaps 0.2 and 0.15, weighed 4 to 2.
     confidence = np.array([0.95, 0.95, 0.95, 0.95, 0.65, 0.65])
     correct = np.array([True, True, True, False, True, False])
-    bins = scores.calibrate(confidence, correct)
+    bins = scores.bin_by_confidence(confidence, correct)
     assert bins["count"].tolist() == [0] * 9 + [2] + [0] * 4 + [4]
     assert bins.loc[[9, 14], "accuracy"].tolist() == [0.5, 0.75]
     assert bins.loc[[9, 14], "confidence"].tolist() == pytest.approx([0.65, 0.95])
@@ -55,7 +55,7 @@ def test_the_calibration_error_is_the_one_computed_by_hand() -> None:
 
 
 def test_every_confidence_has_a_bin() -> None:
-    counts = scores.calibrate(np.array([0, 0.03, 0.34, 0.99, 1]), np.ones(5, bool))["count"]
+    counts = scores.bin_by_confidence(np.array([0, 0.03, 0.34, 0.99, 1]), np.ones(5, bool))["count"]
     assert counts[counts > 0].to_dict() == {0: 2, 5: 1, 14: 2}
 
 
@@ -68,5 +68,5 @@ def test_predictions_read_from_csv_are_calibrated_as_the_ones_written(
     pd.DataFrame({"confidence": confidence}).to_csv(path)
     read = pd.read_csv(path)["confidence"].to_numpy()
     pd.testing.assert_frame_equal(
-        scores.calibrate(read, correct), scores.calibrate(confidence, correct), check_exact=True
+        scores.bin_by_confidence(read, correct), scores.bin_by_confidence(confidence, correct), check_exact=True
     )

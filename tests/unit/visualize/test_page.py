@@ -63,7 +63,7 @@ def test_the_page_shows_metrics_data_and_every_parameter(page: str) -> None:
 
 def test_the_head_tells_accuracy_and_its_interval_and_what_validation_reached(page: str) -> None:
     assert "<title>mnist: 75.00% test accuracy</title>" in page
-    assert "<h1>mnist: 75.00% right</h1>" in page
+    assert "<h1>mnist: 75.00% correct</h1>" in page
     low, high = binomtest(6, 8).proportion_ci(method="wilson")
     assert f"between {low:.2%} and {high:.2%} (Wilson" in page
     validation = "On the 123 images held out for validation, the last epoch reached 80.00%"
@@ -90,7 +90,7 @@ def test_the_alt_texts_carry_the_findings(page: str) -> None:
     assert "from 0.800 to 0.400" in history
     assert "from 60.0% to 80.0%" in history
     assert confusions.endswith('the most frequent confusion is "q" read as é & è, 2 times.')
-    found = "of the 4 images in the fullest bin, 100.0% are right, at a mean confidence of 90.0%."
+    found = "of the 4 images in the fullest bin, 100.0% are correct, at a mean confidence of 90.0%."
     assert calibration.endswith(found)
     assert kernels == "The 2 kernels of the first convolution."
     # The most confident first, ties in the order of the test set.
