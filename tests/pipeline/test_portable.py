@@ -36,7 +36,10 @@ DEMANDING = {
     "train.weight_decay": 0.1,
     "train.schedule": "one_cycle",
     "train.label_smoothing": 0.1,
+    "train.class_weight": "balanced",
+    "train.keep": "best",
     "train.augmentation.translation": 0.07,
+    "train.augmentation.horizontal_flip": True,
 }
 # Of 64 rows, oneDNN would divide the dense layer's product only where the L2 cache is small:
 # EPYC-Rome has 512 KB here, Haswell 4 MB. One of the two differs from the machine's own.

@@ -24,54 +24,13 @@ from tests.builders import write_data_set
 ROUNDS = int(os.environ.get("FUZZ", "200"))
 
 # What may stand for a value or a key of params.yaml, or between them.
+SCALARS = "0 1 -1 3.5 1e400 -1e-400 .nan .inf 0x 1_ 08 ~ '' yes true 2024-02-30 2024-01-01 é"
+SIGNS = "[ ] { } [] {} [[[[ - # --- ... %TAG | > ' @ ` &a *a !x"
 TOKENS = (
-    *("0", "1", "-1", "3.5", "1e400", "-1e-400", ".nan", ".inf", "9" * 400, "0x", "1_", "08"),
-    *(
-        "~",
-        "''",
-        "yes",
-        "true",
-        "2024-02-30",
-        "2024-01-01",
-        "é",
-        "\\",
-        "\0",
-        "\x7f",
-        "\ufeff",
-        "a" * 999,
-    ),
-    *(
-        "[",
-        "]",
-        "{",
-        "}",
-        "[]",
-        "{}",
-        "[[[[",
-        "{1: 2}",
-        "{[1]: 2}",
-        "? ",
-        "- ",
-        "-",
-        ": ",
-        "#",
-        "\n",
-    ),
-    *("&a", "*a", "&a [*a]", "<<: *a", "!!int x", "!!binary =", "!!set {a}", "!!omap [a]", "!x"),
-    *(
-        "!!python/name:os.system",
-        "---",
-        "...",
-        "%YAML 1.1",
-        "%TAG",
-        "\t",
-        "|",
-        ">",
-        "'",
-        '"',
-        "@",
-        "`",
-    ),
+    *(*SCALARS.split(), *SIGNS.split()),
+    *('"', "\\", "\0", "\x7f", "\ufeff", "\t", "\n", "9" * 400, "a" * 999, "%YAML 1.1"),
+    *("{1: 2}", "{[1]: 2}", "? ", "- ", ": ", "&a [*a]", "<<: *a", "!!int x", "!!binary ="),
+    *("!!set {a}", "!!omap [a]", "!!python/name:os.system"),
 )
 
 
