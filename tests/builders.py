@@ -28,6 +28,7 @@ from stages.common import paths
 from stages.common.stage import stage
 from stages.prepare import idx
 from stages.train.schema import ModelParams, TrainParams
+from tests.files import set_parameter
 
 ROOT = Path(__file__).parents[1]
 MNIST = ROOT / "data/raw/mnist"
@@ -111,19 +112,23 @@ def write_shapes(folder: Path, n: int = 300) -> None:
 
 
 def write_prepared(folder: Path) -> None:
-    """Write all that stages read before evaluate has run, with a model that was not trained."""
+    """Write all that stages read before evaluate has run, with a model that was not trained.
+
+    Its network is so small that trainings take a second.
+    """
     from stages.backend import archive
     from stages.prepare import __main__ as prepare
     from stages.train import model, seeding
 
     write_data_set(folder / paths.RAW / "mnist")
     write_params(folder)
+    set_parameter(folder / paths.PARAMS, "model.filters", [2, 4])
     with contextlib.chdir(folder):
         prepare.main()
         paths.MODEL.parent.mkdir()
         paths.PORTABILITY.write_text("shown\n")
         paths.SUMMARY.write_text("Total params\n")
-        network = model.build(model_params(filters=[2]), SHAPE, classes=10)
+        network = model.build(model_params(filters=[2, 4]), SHAPE, classes=10)
         seeding.draw_weights(network, seed=1)
         archive.save(network, paths.MODEL)
         paths.HISTORY.parent.mkdir()

@@ -1,7 +1,10 @@
-"""What tests do with files and folders, in one version: read them all, hash one, damage one."""
+"""What tests do with files and folders, in one version: read them all, hash, damage or edit one."""
 
 from hashlib import md5
 from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
 
 
 def read_tree(folder: Path) -> dict[str, bytes]:
@@ -30,3 +33,14 @@ def damage(path: Path) -> None:
     path.chmod(0o644)
     path.write_bytes(flip_a_byte(content))
     path.chmod(mode)
+
+
+def set_parameter(path: Path, key: str, value: Any) -> None:
+    """Change one parameter, such as `train.epochs`, in a YAML file whose comments stay."""
+    document = YAML().load(path)
+    *sections, leaf = key.split(".")
+    target = document
+    for section in sections:
+        target = target[section]
+    target[leaf] = value
+    YAML().dump(document, path)

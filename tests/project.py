@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from ruamel.yaml import YAML
 
 from tests.builders import ROOT, write_data_set, write_params
-from tests.files import md5_of
+from tests.files import md5_of, set_parameter
 
 # What a run or a check by hand needs; parameters, remote and data are the tests' own.
 PARTS = (
@@ -121,17 +120,6 @@ def environment(home: Path) -> dict[str, str]:
             "DVC_NO_ANALYTICS": "1",
         }
     )
-
-
-def set_parameter(path: Path, key: str, value: Any) -> None:
-    """Change one parameter, such as `train.epochs`, in a YAML file whose comments stay."""
-    document = YAML().load(path)
-    *sections, leaf = key.split(".")
-    target = document
-    for section in sections:
-        target = target[section]
-    target[leaf] = value
-    YAML().dump(document, path)
 
 
 def copy(part: str, folder: Path) -> None:

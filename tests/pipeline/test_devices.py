@@ -23,7 +23,6 @@ def state(checkpoint: Path) -> list[np.ndarray]:
 def test_two_devices_learn_what_one_learns_and_resume_to_the_same_bytes(prepared: Path) -> None:
     """Without dropout, which each device draws for its own share, only rounding differs."""
     project = Project(prepared, environment(prepared.parent))
-    project.set("model.filters", [4, 8])
     for key, value in MUON.items():
         project.set(f"train.{key}", value)
     shutil.copy("params.yaml", "../whole.yaml")

@@ -12,7 +12,8 @@ from ruamel.yaml import YAML
 
 from stages.common import paths
 from tests.builders import draw, run, write_idx
-from tests.project import Project, set_parameter
+from tests.files import set_parameter
+from tests.project import Project
 
 
 def test_a_run_is_quiet_but_for_what_it_has_to_say(reproduced_once: Project) -> None:
@@ -54,6 +55,7 @@ def test_another_data_set_of_another_size_runs_by_its_name_alone(prepared: Path)
     (folder / "classes.txt").write_text("\n".join(names), encoding="utf-8")
     set_parameter(paths.PARAMS, "prepare.dataset", "columns")
     set_parameter(paths.PARAMS, "train.epochs", 20)
+    set_parameter(paths.PARAMS, "model.filters", [32, 64])
     for stage in "prepare", "train", "evaluate", "export":
         run(stage)
     page = draw(prepared)

@@ -30,6 +30,7 @@ DEMANDING = {
     "prepare.dataset": "shapes",  # JPEG files in colour, of 32 by 32 pixels
     "prepare.image_size": [28, 28],
     "model.architecture": "explicit",
+    "model.filters": [32, 64],
     "train.batch_size": 64,
     "train.optimizer": "muon",
     "train.momentum": 0.9,
@@ -170,6 +171,7 @@ def test_a_narrow_terminal_in_ascii_on_one_processor_changes_no_byte(
     """The stages without dvc, which can't encode an umlaut here."""
     project = Project(prepared.with_name("a folder"), environment(prepared.parent) | NARROW)
     prepared.rename(project.root)
+    project.set("model.filters", [32, 64])  # as there
     first = min(os.sched_getaffinity(0))
     ended = fork(project, *ALL, preexec_fn=lambda: os.sched_setaffinity(0, {first}))
     assert [run.code for run in ended] == [0] * len(ALL)

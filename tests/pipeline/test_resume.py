@@ -58,7 +58,6 @@ def folder(prepared: Path) -> Project:
 
 
 def test_a_dozen_kills_and_another_training_between_them_change_no_byte(folder: Project) -> None:
-    folder.set("model.filters", [4, 8])
     for key, value in DEMANDING.items():
         folder.set(f"train.{key}", value)
     for name, seed in ("other", 1), ("same", 42):

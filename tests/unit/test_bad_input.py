@@ -20,8 +20,7 @@ from stages.common.errors import in_one_line
 from stages.common.paths import LOCK, MODEL, PARAMS
 from stages.prepare import idx
 from tests.builders import as_nobody, one_line, write_idx
-from tests.files import flip_a_byte, read_tree
-from tests.project import set_parameter
+from tests.files import flip_a_byte, read_tree, set_parameter
 
 IMAGES = "data/raw/mnist/train-images-idx3-ubyte"
 LABELS = "data/raw/mnist/train-labels-idx1-ubyte"

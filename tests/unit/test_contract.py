@@ -62,7 +62,6 @@ def test_a_stage_opens_reads_and_writes_what_is_declared_and_nothing_else(
     muon = {"optimizer": "muon", "momentum": 0.9, "weight_decay": 0.1, "threads": 1, "epochs": 1}
     for key, value in muon.items():
         project.set(f"train.{key}", value)
-    project.set("model.filters", [2])
     if stage == "visualize":
         run("evaluate")
     outputs = declared(stage, "outs", "metrics", "plots")

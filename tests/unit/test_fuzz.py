@@ -20,8 +20,8 @@ from stages.train import checkpoint, seeding
 from stages.visualize.schema import VisualizeParams
 from tests.builders import write_data_set
 
-# A few hundred by default, more where somebody asks.
-ROUNDS = int(os.environ.get("FUZZ", "200"))
+# A hundred by default, more where somebody asks.
+ROUNDS = int(os.environ.get("FUZZ", "120"))
 
 # What may stand for a value or a key of params.yaml, or between them.
 SCALARS = "0 1 -1 3.5 1e400 -1e-400 .nan .inf 0x 1_ 08 ~ '' yes true 2024-02-30 2024-01-01 é"

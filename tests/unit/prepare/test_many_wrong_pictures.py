@@ -8,7 +8,7 @@ from PIL import Image
 
 from stages.common.paths import PARAMS, RAW
 from tests.builders import one_line, run, write_params
-from tests.project import set_parameter
+from tests.files import set_parameter
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,8 @@ from PIL import Image
 from stages.common.paths import PARAMS, RAW
 from stages.prepare import idx, parallel
 from tests.builders import MNIST, ROOT, one_line, write_params
-from tests.project import copy, set_parameter
+from tests.files import set_parameter
+from tests.project import copy
 
 LABELS = MNIST / "t10k-labels-idx1-ubyte.gz"
 

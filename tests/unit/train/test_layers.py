@@ -13,7 +13,7 @@ from stages.train import __main__ as train
 from stages.train.fitting import compile_model
 from stages.train.model import build
 from tests.builders import draw, model_params, one_line, run, train_params
-from tests.project import set_parameter
+from tests.files import set_parameter
 
 layers = keras.layers
 

@@ -17,7 +17,7 @@ from stages.common import paths
 from stages.visualize import figures
 from stages.visualize import page as report
 from tests.builders import draw, predictions, write_results
-from tests.project import set_parameter
+from tests.files import set_parameter
 
 FIGURES = [
     paths.FIGURES / f"{name}.png"
