@@ -68,5 +68,7 @@ def test_predictions_read_from_csv_are_calibrated_as_the_ones_written(
     pd.DataFrame({"confidence": confidence}).to_csv(path)
     read = pd.read_csv(path)["confidence"].to_numpy()
     pd.testing.assert_frame_equal(
-        scores.bin_by_confidence(read, correct), scores.bin_by_confidence(confidence, correct), check_exact=True
+        scores.bin_by_confidence(read, correct),
+        scores.bin_by_confidence(confidence, correct),
+        check_exact=True,
     )
