@@ -55,6 +55,7 @@ def default_params() -> dict[str, Any]:
 # The project's own parameters, and what tests of a few hundred images train with instead.
 DEFAULTS = default_params()
 SMALL = {"epochs": 2, "batch_size": 32}
+FILTERS = [2, 4]  # of the network in `prepared`
 # What an optimizer needs beside these, which are Adam's.
 OPTIMIZERS: dict[object, dict[str, float | None]] = {
     "muon": {"momentum": 0.9, "weight_decay": 0.0},
@@ -122,13 +123,13 @@ def write_prepared(folder: Path) -> None:
 
     write_data_set(folder / paths.RAW / "mnist")
     write_params(folder)
-    set_parameter(folder / paths.PARAMS, "model.filters", [2, 4])
+    set_parameter(folder / paths.PARAMS, "model.filters", FILTERS)
     with contextlib.chdir(folder):
         prepare.main()
         paths.MODEL.parent.mkdir()
         paths.PORTABILITY.write_text("shown\n")
         paths.SUMMARY.write_text("Total params\n")
-        network = model.build(model_params(filters=[2, 4]), SHAPE, classes=10)
+        network = model.build(model_params(filters=FILTERS), SHAPE, classes=10)
         seeding.draw_weights(network, seed=1)
         archive.save(network, paths.MODEL)
         paths.HISTORY.parent.mkdir()

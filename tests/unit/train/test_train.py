@@ -21,7 +21,7 @@ from stages.train import augmentation, calibration, fitting, model, seeding
 from stages.train import batches as batching
 from stages.train.batches import Batches, augment, make_targets, split
 from stages.train.schema import AugmentationParams
-from tests.builders import SHAPE, model_params, one_line, run, train_params
+from tests.builders import FILTERS, SHAPE, model_params, one_line, run, train_params
 from tests.project import Project
 
 
@@ -429,7 +429,7 @@ def test_balanced_losses_are_those_of_weighted_images_in_training_and_in_validat
     project.set("model.dropout", 0.0)
     run("train")
     images, labels = np.load(paths.X_TRAIN), np.load(paths.Y_TRAIN)
-    network = model.build(model_params(dropout=0.0), SHAPE, 10)
+    network = model.build(model_params(dropout=0.0, filters=FILTERS), SHAPE, 10)
     seeding.draw_weights(network, 42)
     logs = np.log(network.predict(images, verbose=0).astype(np.float64))
     count = np.bincount(labels[:270])
