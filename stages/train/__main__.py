@@ -73,7 +73,7 @@ def main(check_inputs: CheckInputs) -> None:
         model.set_weights(best)
     if train.label_smoothing:
         calibrate(model, validation, batches.validation_labels())
-    model.compile("sgd", model.loss, ["accuracy"])  # saved without the optimizer's state
+    model.compile("sgd", model.loss, metrics=["accuracy"])  # saved without the optimizer's state
 
     archive.save(model, MODEL)
     write_text(SUMMARY, summary)
