@@ -59,10 +59,7 @@ def sweep(options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     with in_one_line("sweep"):
-        try:
-            sweep(parse(arguments))
-        except ChildProcessError as error:
-            raise InputError(str(error)) from None
+        sweep(parse(arguments))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from typing import Any
 from stages.common.errors import InputError
 from sweep import node
 from sweep.node import Source, Trial
-from tools import dvc_internals
+from tools import commands, dvc_internals
 
-TRAVELLING = node, dvc_internals  # modules that nodes need not have
+TRAVELLING = node, commands, dvc_internals  # modules that nodes need not have
 
 
 def connect(address: str | None) -> Any:

@@ -1,27 +1,17 @@
 """What a node does for a sweep. It needs no checkout of the project.
 
-This module travels there, with the two functions that it imports: Ray pickles both modules by
-value (see cluster.connect).
+This module travels there, with the functions that it imports: Ray pickles these modules by value
+(see cluster.connect).
 """
 
-import os
-import re
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tools.commands import call
 from tools.dvc_internals import configure, open_remote
-
-# A line that may be the reason, unlike these, with which git and DVC end.
-REASON = (
-    r"^(?!ERROR: failed to repro|fatal: Could not read|Please make|and the repo|Stopping at).*\S"
-)
 
 
 class Source(NamedTuple):
@@ -31,6 +21,7 @@ class Source(NamedTuple):
     commit: str
     user: dict[str, str]  # name and email, for the experiments' commits
     dvc: dict[str, Any]  # the sections core and remote of DVC's configuration
+    folder: str = ""  # of the project in its repository
 
 
 class Trial(NamedTuple):
@@ -39,39 +30,18 @@ class Trial(NamedTuple):
     cpus: int
 
 
-def call(*command: str, cwd: str | None = None) -> str:
-    """Return what a command prints; raise ChildProcessError with the reason if it fails."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # of `python` and `dvc`
-    env = os.environ | {"PATH": path, "GIT_TERMINAL_PROMPT": "0"}  # nobody can type a password
-    # Not pipes: ssh may leave a process in the background (ControlPersist) that keeps them open.
-    with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(  # noqa: S603
-            command, cwd=cwd, env=env, stdout=printed, stderr=errors, start_new_session=True
-        )
-        try:
-            process.wait(inf)  # polls: Ray's cancel can't interrupt a system call that waits
-        finally:
-            if process.poll() is None:  # interrupted
-                os.killpg(process.pid, signal.SIGKILL)
-        printed.seek(0)
-        errors.seek(0)
-        if process.returncode:
-            said = errors.read().strip() or "no reason given"
-            raise ChildProcessError((re.findall(REASON, said, re.M) or said.splitlines())[-1])
-        return printed.read().strip()
-
-
 @contextmanager
 def cloned(source: Source) -> Iterator[str]:
-    """Yield a temporary clone of the commit that has the sweep's DVC remote and git user."""
+    """Yield the project in a temporary clone that has the sweep's DVC remote and git user."""
     with tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True) as root:
         user = [f"--config=user.{key}={value}" for key, value in source.user.items()]
         call("git", "clone", "--quiet", *user, source.url, root)
         call("git", "checkout", "--quiet", "--detach", source.commit, cwd=root)
         # Elsewhere DVC would keep an index of every clone there ever was.
-        index = {"site_cache_dir": f"{root}/.dvc/tmp/site-cache"}
-        configure(root, source.dvc | {"core": source.dvc["core"] | index})
-        yield root
+        project = str(Path(root, source.folder))
+        index = {"site_cache_dir": f"{project}/.dvc/tmp/site-cache"}
+        configure(project, source.dvc | {"core": source.dvc["core"] | index})
+        yield project
 
 
 def probe(source: Source, id_: str) -> None:

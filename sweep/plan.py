@@ -16,7 +16,8 @@ from stages.common.paths import PARAMS
 from stages.prepare.schema import PrepareParams
 from stages.train.schema import ModelParams, TrainParams
 from stages.visualize.schema import VisualizeParams
-from sweep.node import Source, Trial, call
+from sweep.node import Source, Trial
+from tools.commands import call
 from tools.dvc_internals import apply_overrides, combine, default_remote, missing_from_remote
 
 
@@ -30,14 +31,14 @@ class Parameters(params.Section):
 
 def find_source() -> Source:
     """Return what a clone of this commit needs; raise InputError unless nodes can get it all."""
-    if changed := call("git", "status", "--porcelain").splitlines():
+    if changed := call("git", "status", "--porcelain", "--", ".").splitlines():
         raise InputError(f"not committed: {changed[0]}; git commit and git push, or git stash")
     url = call("git", "remote", "get-url", "origin")
     if re.match(r"https?://[^/]*@|[^/]+://[^/]*:[^/]*@", url):
         hint = "git remote set-url origin URL, and use SSH or a Git credential helper on each node"
         raise InputError(f"origin's URL has credentials, which would go to every node: {hint}")
-    if Path(url).exists():
-        url = str(Path(url).resolve())  # a relative path leads elsewhere from a clone
+    if (path := Path(call("git", "rev-parse", "--show-toplevel"), url)).exists():
+        url = str(path.resolve())  # a relative path leads elsewhere from a clone
     call("git", "fetch", "--quiet", "origin")
     commit = call("git", "rev-parse", "HEAD")
     if not call("git", "branch", "--remotes", "--contains", commit, "--list", "origin/*"):
@@ -47,7 +48,8 @@ def find_source() -> Source:
     if missing := missing_from_remote():
         n = len(missing) - 1
         raise InputError(f"missing from the DVC remote: {missing[0]} and {n} more; dvc push")
-    return Source(url, commit, {"name": name, "email": email}, dvc)
+    folder = call("git", "rev-parse", "--show-prefix")
+    return Source(url, commit, {"name": name, "email": email}, dvc, folder)
 
 
 def choose_trials(

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from stages.common.paths import METRICS
-from sweep.node import Trial, call
+from sweep.node import Trial
+from tools.commands import call
 from tools.dvc_internals import experiment_ref
 from tools.results import Results, over_seeds, parse, warn_of_validation
+from tools.revisions import read_texts
 
 FIGURES = ["validation.accuracy", "validation.loss", "test.accuracy", "test.loss"]
 
@@ -21,11 +23,7 @@ def fetch(commit: str, trials: Iterable[Trial]) -> dict[Trial, Results]:
     if found:
         call("git", "fetch", "--quiet", "origin", *found.values())
     return {
-        trial: parse(
-            trial.name,
-            metrics=call("git", "show", f"{id_}:{METRICS}"),
-            lock=call("git", "show", f"{id_}:dvc.lock"),
-        )
+        trial: parse(trial.name, *read_texts(id_, METRICS, "dvc.lock"))
         for trial, id_ in found.items()
     }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from stages.common.errors import InputError
+from tools.commands import call
 
 
 def run(*command: str) -> None:
@@ -18,15 +19,17 @@ def run(*command: str) -> None:
 
 @contextmanager
 def fresh_clone() -> Iterator[None]:
-    """Run the block in a temporary clone of HEAD with empty DVC caches.
+    """Run the block in the project, in a temporary clone of HEAD with empty DVC caches.
 
     Raises InputError if HEAD can't be cloned.
     """
+    repository = call("git", "rev-parse", "--show-toplevel")
     with TemporaryDirectory() as folder:
-        run("git", "clone", "--quiet", ".", folder)
+        run("git", "clone", "--quiet", repository, folder)
+        project = Path(folder, call("git", "rev-parse", "--show-prefix"))
         if Path(".dvc/config.local").exists():  # it may have the credentials of the remote
-            shutil.copy(".dvc/config.local", f"{folder}/.dvc")
-        with chdir(folder):
+            shutil.copy(".dvc/config.local", project / ".dvc")
+        with chdir(project):
             run("dvc", "config", "--local", "cache.dir", ".dvc/cache")
-            run("dvc", "config", "--local", "core.site_cache_dir", f"{folder}/.dvc/tmp/site")
+            run("dvc", "config", "--local", "core.site_cache_dir", f"{project}/.dvc/tmp/site")
             yield

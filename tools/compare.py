@@ -13,8 +13,8 @@ from ruamel.yaml.error import YAMLError
 from stages.common.errors import InputError, in_one_line
 from stages.common.paths import METRICS, MISTAKES, X_TEST, Y_TEST
 from stages.visualize.intervals import wilson
-from tools.dvc_internals import read_texts
 from tools.results import Results, parse, warn_of_validation
+from tools.revisions import read_texts
 
 NEEDED = {"validation.accuracy", "test.accuracy", "test.images", str(X_TEST), str(Y_TEST)}
 
@@ -28,7 +28,7 @@ def load(revision: str | None) -> Results:
         results = parse(called, metrics, lock)._replace(mistakes=set(table["index"]))
         for name in NEEDED - results.metrics.keys() - results.outputs.keys():
             raise KeyError(name)
-    except (InputError, KeyError, OSError, TypeError, ValueError, YAMLError) as error:
+    except (KeyError, OSError, TypeError, ValueError, YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"{called} has no results ({reason}): expected those of dvc repro"

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dvc.api import DVCFileSystem
 from dvc.config import Config
 from dvc.exceptions import DvcException
 from dvc.output import Output
@@ -38,16 +37,6 @@ def in_one_error(prefix: str = "") -> Iterator[None]:
         yield
     except DvcException as error:
         raise InputError(f"{prefix}{' '.join(str(error).split())}") from None
-
-
-def read_texts(revision: str | None, *paths: str | Path) -> list[str]:
-    """Return text files of a commit, a branch or an experiment; of the workspace if it is None.
-
-    Raises OSError if one is missing.
-    """
-    with in_one_error():
-        files = DVCFileSystem(rev=revision)
-        return [files.read_text(str(path)) for path in paths]
 
 
 def stale_stages() -> list[str]:

@@ -35,7 +35,10 @@ def parse(name: str, metrics: str, lock: str) -> Results:
     Raises KeyError, TypeError, ValueError or YAMLError if they are not such texts.
     """
     (flat,) = pd.json_normalize(json.loads(metrics)).to_dict("records")
-    stages = YAML(typ="safe").load(lock)["stages"].values()
+    document = YAML(typ="safe").load(lock)
+    if not isinstance(document, dict) or "stages" not in document:
+        raise ValueError("dvc.lock has no stages")
+    stages = document["stages"].values()
     outputs = {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
     return Results(name, {str(key): value for key, value in flat.items()}, outputs)
 

@@ -5,14 +5,14 @@ are no outputs are named as well: git and DVC ignore them, so nobody else would 
 """
 
 import hashlib
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from stages.common.errors import InputError, in_one_line
+from stages.common.errors import in_one_line
 from stages.common.paths import METRICS, MODEL, X_TRAIN
+from tools.commands import call
 from tools.dvc_internals import Copy, locate_outputs
 
 FOLDERS = [str(path.parent) for path in (X_TRAIN, MODEL, METRICS)]
@@ -36,13 +36,10 @@ def undeclared(outputs: Iterable[str]) -> list[str]:
 
     Hidden ones are left out: they belong to a stage that is writing, or to other programs.
     """
-    command = ["git", "ls-files", "-z", "--others", "--", *FOLDERS]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        raise InputError(f"git ls-files failed: {done.stderr.strip().splitlines()[-1]}")
+    listed = call("git", "ls-files", "-z", "--others", "--", *FOLDERS)
     return [
         name
-        for name in filter(None, done.stdout.split("\0"))
+        for name in filter(None, listed.split("\0"))
         if not any(part.startswith(".") for part in Path(name).parts)
         and not any(Path(name).is_relative_to(output) for output in outputs)
     ]

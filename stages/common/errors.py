@@ -50,8 +50,10 @@ def explain(error: Exception) -> str | None:
         request = re.search(REQUEST, str(error), re.DOTALL)
         reason = request[0] if request else getattr(error, "strerror", None) or str(error)
         return f"memory ran out{f' ({reason})' if reason else ''}; {LOWER}"
-    if isinstance(error, OSError):
-        return f"{error.filename or 'system'}: {error.strerror or error}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'system'}: {error.strerror}"
+    if isinstance(error, OSError):  # a command's, or that of a library which writes its own
+        return " ".join(str(error).split()) or type(error).__name__
     return str(error) if isinstance(error, InputError) else None
 
 

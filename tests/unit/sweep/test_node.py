@@ -13,6 +13,7 @@ from ray import cloudpickle
 
 from sweep import cluster, node
 from tests.unit.sweep.origin import SOURCE, Origin
+from tools import commands
 
 
 @pytest.mark.parametrize(
@@ -42,12 +43,12 @@ from tests.unit.sweep.origin import SOURCE, Origin
 )
 def test_a_command_fails_with_the_line_that_says_why(stderr: str, reason: str) -> None:
     with pytest.raises(ChildProcessError) as failed:
-        node.call(sys.executable, "-c", f"import sys; print('noise'); sys.exit({stderr!r})")
+        commands.call(sys.executable, "-c", f"import sys; print('noise'); sys.exit({stderr!r})")
     assert str(failed.value) == reason
 
 
 def test_a_command_is_over_when_it_ends_though_it_leaves_a_process_behind(tmp_path: Path) -> None:
-    left = node.call("sh", "-c", "sleep 100 & echo $!")  # it holds stdout and stderr
+    left = commands.call("sh", "-c", "sleep 100 & echo $!")  # it holds stdout and stderr
     process = psutil.Process(int(left))
     assert process.is_running()
     process.kill()
@@ -64,7 +65,7 @@ def test_an_interrupted_command_takes_its_processes_with_it(
 
     monkeypatch.setattr(time, "sleep", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        node.call("sh", "-c", "sleep 100 & echo $! >pid; wait", cwd=str(tmp_path))
+        commands.call("sh", "-c", "sleep 100 & echo $! >pid; wait", cwd=str(tmp_path))
     monkeypatch.undo()
     with suppress(psutil.NoSuchProcess):
         left = psutil.Process(int(pid.read_text()))
@@ -84,7 +85,7 @@ def test_an_interrupt_is_not_held_up_by_a_command_that_is_already_gone(
 
     monkeypatch.setattr(time, "sleep", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        node.call("sleep", "0.1")
+        commands.call("sleep", "0.1")
 
 
 def test_a_node_without_a_way_to_git_says_so(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from statistics import mean, stdev
 
 import pytest
 
-from sweep import node, results
+from sweep import results
 from sweep.node import Trial
 from tests.unit.sweep.origin import Origin
+from tools import commands
 from tools.results import Results
 
 
@@ -109,16 +110,16 @@ def test_the_results_of_all_published_trials_take_one_fetch(
     shutil.rmtree(origin.clone)
     origin.git("clone", "--quiet", "origin.git", "clone", cwd=origin.clone.parent)
     monkeypatch.chdir(origin.clone)
-    commands = []
+    called = []
 
     def call(*command: str) -> str:
-        commands.append(command[1])
-        return node.call(*command)
+        called.append(command[1])
+        return commands.call(*command)
 
     monkeypatch.setattr(results, "call", call)
     found = results.fetch(origin.commit, trials)
     accuracies = {trial: run.metrics["validation.accuracy"] for trial, run in found.items()}
     assert accuracies == {trial: 0.9 + i / 100 for i, trial in enumerate(trials[:3])}
     assert [run.name for run in found.values()] == [trial.name for trial in trials[:3]]
-    assert [command for command in commands if command != "show"] == ["ls-remote", "fetch"]
+    assert [command for command in called if command != "show"] == ["ls-remote", "fetch"]
     assert results.fetch(origin.commit, trials[3:]) == {}

@@ -202,7 +202,7 @@ def test_results_that_cannot_be_read_are_named(repository: Project) -> None:
 
 def test_an_unknown_revision_is_named(repository: Project) -> None:
     commit(repository, [1])
-    with pytest.raises(InputError, match=r"nosuch has no results \(unknown Git"):
+    with pytest.raises(InputError, match=r"^nosuch: unknown; expected a commit, a branch or an"):
         load("nosuch")
 
 
