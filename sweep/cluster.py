@@ -31,8 +31,12 @@ def connect(address: str | None) -> Any:
         install = "pip install --require-hashes -r requirements/sweep.txt"
         raise InputError(f"Ray is not installed: {install}") from None
     except (OSError, OverflowError, RuntimeError, ValueError) as error:
-        expected = "--address expects HOST:PORT, and RAY_AUTH_MODE=token if Ray has a token"
-        raise InputError(f"{str(error).splitlines()[0]}; {expected}") from None
+        reason = str(error).splitlines()[0]
+        if address:
+            hint = "; --address expects HOST:PORT, and RAY_AUTH_MODE=token if Ray has a token"
+        else:  # the path of a socket may have 107 characters
+            hint = "; TMPDIR has to be shorter" if "AF_UNIX" in reason else ""
+        raise InputError(f"Ray can't be used: {reason}{hint}") from None
     for module in TRAVELLING:
         ray.cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
     return ray

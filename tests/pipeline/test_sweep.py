@@ -167,7 +167,7 @@ def test_a_cluster_that_loses_a_node_ends_a_sweep_whose_trials_are_ordinary_expe
     assert sweep.returncode == 1
     assert errors.splitlines()[-2:] == [
         "train.batch_size=512 failed: train: batches of 512 are too large",
-        "sweep: 1 of 3 trials failed",
+        "sweep: 1 of 3 trials have no results",
     ]
     assert "best 0." in errors
     table = printed[printed.index("            experiment") :]
