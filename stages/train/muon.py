@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from stages.backend.dense import product
 from stages.backend.runtime import keras
 
 RMS = 0.2  # of an update at a learning rate of 1, about that of Adam: arXiv 2502.16982
@@ -18,6 +19,15 @@ class Muon(keras.optimizers.Muon):  # type: ignore[misc]
         return len(variable.shape) < 2 or variable.path.split("/")[-2] in self.exclude_layers
 
     def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
-        matrix = keras.ops.reshape(x, (-1, x.shape[-1]))
-        orthogonal = super().zeropower_via_newtonschulz5(matrix, steps)
-        return keras.ops.reshape(RMS * max(matrix.shape) ** 0.5 * orthogonal, x.shape)
+        ops = keras.ops
+        matrix = ops.reshape(x, (-1, x.shape[-1]))
+        tall = matrix.shape[0] > matrix.shape[1]
+        wide = ops.transpose(matrix) if tall else matrix
+        wide = wide / (ops.norm(wide) + 1e-7)
+        for _ in range(steps):
+            # Not Keras's own products, which CPUs with different caches round differently.
+            square = product(wide, ops.transpose(wide))
+            mixed = self.muon_b * square + self.muon_c * product(square, square)
+            wide = self.muon_a * wide + product(mixed, wide)
+        orthogonal = ops.transpose(wide) if tall else wide
+        return ops.reshape(RMS * max(matrix.shape) ** 0.5 * orthogonal, x.shape)

@@ -20,6 +20,7 @@ from stages.train import __main__ as train
 from stages.train import augmentation, calibration, fitting, model, seeding
 from stages.train import batches as batching
 from stages.train.batches import Batches, augment, make_targets, split
+from stages.train.muon import RMS, Muon
 from stages.train.schema import AugmentationParams
 from tests.builders import FILTERS, SHAPE, model_params, one_line, run, train_params
 from tests.project import Project
@@ -319,6 +320,18 @@ def test_muon_moves_hidden_kernels_by_orthogonal_matrices_and_adam_the_rest() ->
             assert 1.3 > values[0] > values[4] > 0.6
         else:
             np.testing.assert_allclose(muon, adam, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("shape", [(1600, 32), (32, 300), (3, 3, 32, 64)])
+def test_muon_makes_of_a_kernel_the_matrix_that_keras_makes_of_it(shape: tuple[int, ...]) -> None:
+    options: dict[str, Any] = {"rms_rate": None, "exclude_layers": []}
+    kernel = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    expected = keras.optimizers.Muon(**options).zeropower_via_newtonschulz5(
+        tf.constant(kernel.reshape(-1, shape[-1])), 5
+    )
+    found = Muon(**options).zeropower_via_newtonschulz5(tf.constant(kernel), 5)
+    scale = RMS * max(expected.shape) ** 0.5
+    np.testing.assert_allclose(found, scale * expected.numpy().reshape(shape), atol=2e-5)
 
 
 @pytest.mark.parametrize("freeze_after", [None, 0, 1])
