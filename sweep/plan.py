@@ -46,8 +46,8 @@ def find_source() -> Source:
     name, email, _ = re.split(" ?[<>]", call("git", "var", "GIT_COMMITTER_IDENT"))
     dvc = default_remote()
     if missing := missing_from_remote():
-        n = len(missing) - 1
-        raise InputError(f"missing from the DVC remote: {missing[0]} and {n} more; dvc push")
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise InputError(f"missing from the DVC remote: {missing[0]}{more}; dvc push")
     folder = call("git", "rev-parse", "--show-prefix")
     return Source(url, commit, {"name": name, "email": email}, dvc, folder)
 

@@ -19,7 +19,14 @@ def installed() -> dict[str, str]:
     return found
 
 
-def require_locked(program: str) -> None:
+def program() -> str:
+    """Return the name of what was started, such as `train` for python -m stages.train."""
+    words = sys.orig_argv  # while packages are imported, sys.argv does not have it yet
+    module = words[words.index("-m") + 1] if "-m" in words else Path(sys.argv[0]).stem
+    return module.rpartition(".")[2]
+
+
+def require_locked() -> None:
     """Exit with one line, and code 1, unless the packages of requirements.txt are installed.
 
     One with a marker may be missing here, or have the version that another marker gives it.
@@ -31,7 +38,7 @@ def require_locked(program: str) -> None:
         found = here.get(name)
         if (name, found, marker) not in pins and (found or not marker):
             sys.exit(
-                f"{program}: {sys.executable} has {name if found else 'no'} {found or name}; "
+                f"{program()}: {sys.executable} has {name if found else 'no'} {found or name}; "
                 f"requirements.txt expects {version}: activate the environment "
                 "(. .venv/bin/activate) or run pip install --require-hashes -r requirements.txt"
             )

@@ -57,8 +57,8 @@ def walk(path: Path) -> Iterator[Path]:
     return (file for file in files if not LITTER & {*file.parts})
 
 
-def take(stage: str) -> Inputs:
-    """Return what tells the inputs of `stage`, as they are now, from others.
+def snapshot(stage: str) -> Inputs:
+    """Return what identifies the inputs of `stage` as they are now, to be compared later.
 
     Parameters and code count by their content, data by size, time and inode.
     """

@@ -28,10 +28,10 @@ def stage(name: str) -> Iterator[CheckInputs]:
         with alone(), together():
             # Code was imported before this point, and perhaps long ago, if another stage still ran.
             edited = inputs.edited_since(STARTED, name)
-            before = inputs.take(name)
+            before = inputs.snapshot(name)
 
             def check_inputs() -> None:
-                now = inputs.take(name)
+                now = inputs.snapshot(name)
                 changed = [key for key in before | now if before.get(key) != now.get(key)]
                 if found := edited + changed:
                     raise InputError(

@@ -1,3 +1,5 @@
+"""The stage export: importing it ends the program unless the locked packages are installed."""
+
 from stages.common.environment import require_locked
 
-require_locked("export")
+require_locked()

@@ -43,7 +43,7 @@ class Batches:
         self.steps = min(whole_epoch, train.steps_per_epoch or whole_epoch)  # of an epoch
 
     def epoch(self, number: int) -> tf.data.Dataset:
-        """Return the batches of an epoch, which counts from 1, with their images translated."""
+        """Return the batches of an epoch, which counts from 1, with their images augmented."""
 
         def batches() -> Parts:
             rng = np.random.default_rng(seeding.stream(self.seed, number))

@@ -1,4 +1,4 @@
-"""Compile and fit: the optimizer, its schedule, and one epoch."""
+"""Compile and fit: the optimizer and its schedule, one epoch, which was best, and freezing."""
 
 import math
 import sys
@@ -16,12 +16,19 @@ COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]  # of the hi
 
 def learning_rate(train: TrainParams, steps: int) -> Any:
     """Return the learning rate: a number, or Keras's schedule of it over all `steps` batches."""
-    if train.schedule == "constant":
-        return train.learning_rate
-    warm_up = round(WARM_UP * steps)
-    return keras.optimizers.schedules.CosineDecay(
-        0.0, decay_steps=steps - warm_up, warmup_target=train.learning_rate, warmup_steps=warm_up
-    )
+    match train.schedule:
+        case "constant":
+            return train.learning_rate
+        case "one_cycle":
+            warm_up = round(WARM_UP * steps)
+            return keras.optimizers.schedules.CosineDecay(
+                0.0,
+                decay_steps=steps - warm_up,
+                warmup_target=train.learning_rate,
+                warmup_steps=warm_up,
+            )
+        case unknown:
+            raise InputError(f"train.schedule: {unknown} is in the schema, but not in {__name__}")
 
 
 def compile_model(model: keras.Model, train: TrainParams, steps: int) -> None:

@@ -1,4 +1,4 @@
-"""Muon, which learns more from each batch than Adam does."""
+"""Muon, an optimizer whose updates of kernels are orthogonal matrices."""
 
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""The stage visualize: importing it ends the program unless the locked packages are installed."""
+
 from stages.common.environment import require_locked
 
-require_locked("visualize")
+require_locked()

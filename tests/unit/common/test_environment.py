@@ -42,7 +42,7 @@ def test_a_package_with_a_marker_may_be_missing_but_not_have_another_version(
     monkeypatch.setattr(environment, "LOCK", lock)
     monkeypatch.setattr(environment, "installed", lambda: here)
     with pytest.raises(SystemExit) if said else contextlib.nullcontext() as error:
-        environment.require_locked("tests")
+        environment.require_locked()
     assert said in (str(error.value) if error else "")
 
 
@@ -60,7 +60,7 @@ def test_of_two_installations_the_one_that_is_imported_counts(
 
 def test_this_environment_is_the_locked_one() -> None:
     assert environment.installed()["tensorflow"] == version("tensorflow")
-    environment.require_locked("tests")
+    environment.require_locked()
 
 
 def test_a_stage_refuses_another_version_of_a_locked_package(tmp_path: Path) -> None:

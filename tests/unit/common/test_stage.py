@@ -159,7 +159,7 @@ def test_code_that_was_edited_after_it_may_have_been_imported_counts_as_changed(
 def test_the_data_set_that_a_parameter_names_is_an_input_of_prepare(folder: Path) -> None:
     write_bytes(paths.RAW / "mnist/labels", b"1")
     write_bytes(paths.RAW / "other/labels", b"1")
-    taken = inputs.take("prepare")
+    taken = inputs.snapshot("prepare")
     assert "data/raw/mnist/labels" in taken
     assert "data/raw/other/labels" not in taken
     assert taken["prepare.dataset"] == "'mnist'"
