@@ -23,6 +23,7 @@ from stages.train.batches import Batches, augment, make_targets, split
 from stages.train.muon import RMS, Muon
 from stages.train.schema import AugmentationParams
 from tests.builders import FILTERS, SHAPE, model_params, one_line, run, train_params
+from tests.files import set_parameter
 from tests.project import Project
 
 
@@ -272,6 +273,14 @@ def test_an_epoch_gives_its_number_and_its_metrics_and_stops_where_one_is_not_fi
     for broken in (good, data([np.nan], [0])), (data([np.nan], [0]), good):
         with pytest.raises(InputError, match="training diverged in epoch 4"):
             fitting.fit_epoch(network, 4, *broken)
+
+
+def test_a_diverged_training_stops_in_one_line_and_saves_no_model(prepared: Path) -> None:
+    set_parameter(paths.PARAMS, "train.learning_rate", 1e38)
+    paths.MODEL.unlink()
+    expected = "training diverged in epoch 1: loss nan; expected a finite loss"
+    assert expected in one_line("train")
+    assert not paths.MODEL.exists()
 
 
 def test_adam_gets_its_betas() -> None:
