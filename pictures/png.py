@@ -44,6 +44,8 @@ def without_metadata(content: bytes) -> bytes:
             # eXIf may come last, but the upright size is needed first.
             chunks.insert(2 if kind == b"eXIf" else len(chunks), whole[start:end])
         start = end
+    if not any(bytes(chunk[4:8]) == b"IDAT" for chunk in chunks[1:]):
+        raise ValueError("no image data")
     return b"".join([*chunks, END])
 
 

@@ -15,8 +15,6 @@ from tools.clone import fresh_clone, run
 from tools.compare import load
 from tools.results import Results
 
-PORTABLE = "shown", "expected"  # what train.portable is where other CPUs give the same bytes
-
 
 def report(committed: Results, rebuilt: Results) -> str:
     """Say that all is identical, or close enough; raise InputError that says what differs."""
@@ -26,7 +24,7 @@ def report(committed: Results, rebuilt: Results) -> str:
     sides = pd.DataFrame({"committed": committed.metrics, "rebuilt": rebuilt.metrics})
     said = f"different from dvc.lock: {', '.join(differing)}\n{sides.to_string()}"
     promises = (run.metrics.get("train.portable", "shown") for run in (committed, rebuilt))
-    excuses = [promise for promise in promises if promise not in PORTABLE]
+    excuses = [promise for promise in promises if promise not in cpu.PORTABLE]
     # Two runs that differ in rounding alone differ by chance: on MNIST's 10,000 test images by up
     # to 0.3 points, of which two images of a small test set are more.
     tolerance = {"test.accuracy": max(0.003, 2 / committed.metrics["test.images"])}

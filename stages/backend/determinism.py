@@ -67,7 +67,8 @@ def portability(model: keras.Model) -> str:
     if {*map(kind, layers)} <= {*map(kind, shown())}:
         return "shown"
     used = {type(layer).__name__ for layer in layers}
-    used |= {layer.activation.__name__ for layer in layers if hasattr(layer, "activation")}
+    activations = (layer.activation for layer in layers if hasattr(layer, "activation"))
+    used |= {getattr(found, "__name__", type(found).__name__) for found in activations}
     if unlike := used & UNLIKE:
         return f"CPUs round {', '.join(sorted(unlike))} differently"
     if unknown := used - ALIKE - {type(layer).__name__ for layer in shown()}:
@@ -97,7 +98,7 @@ def shown() -> list[keras.layers.Layer]:
 def kind(layer: keras.layers.Layer) -> tuple[object, ...]:
     """Return the name of a layer's class, and those of its settings that are no sizes."""
     config = layer.get_config()
-    return type(layer).__name__, *((key, config[key]) for key in KIND if key in config)
+    return type(layer).__name__, *((key, str(config[key])) for key in KIND if key in config)
 
 
 def describe(promise: str) -> str:

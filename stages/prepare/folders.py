@@ -20,6 +20,7 @@ from stages.prepare.dataset import DataSet, Split
 from stages.prepare.parallel import on_all_cores
 from stages.prepare.schema import PrepareParams
 
+PART_NAMES = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
 SUFFIXES = ".png", ".jpg", ".jpeg", ".webp"
 LARGEST = 128  # pixels of a side that are suggested; larger images take hours to learn from
 LITTER = (
@@ -84,6 +85,8 @@ def divide(folder: Path, test_split: float) -> Parts:
     in_train, in_validation, in_test = find_parts(folder)
     found = find(in_train)
     validation = find(in_validation) if in_validation else {}
+    if in_validation and not validation:
+        raise InputError(f"{in_validation}: no pictures in folders of classes; expected some")
     first = len(found) if in_test else first_held_out(len(found), test_split)
     train, test = dict([*found.items()][:first]), dict([*found.items()][first:])
     if in_test:
@@ -119,6 +122,11 @@ def find_parts(folder: Path) -> tuple[Path, Path | None, Path | None]:
     names = {path.name for path in subfolders(folder)}
     held_out = names & {"val", "valid", "test"}
     if "train" not in names or not held_out:
+        if len(names) > 1 and {name.casefold() for name in names} <= PART_NAMES:
+            raise InputError(
+                f"{folder}: folders called {', '.join(sorted(names))} are no classes; expected the "
+                "parts of a data set to be called train, val or valid, and test"
+            )
         return folder, None, None
     validation = sorted(held_out - {"test"})
     if others := sorted(names - held_out - {"train"}) + validation[1:]:

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 
-from stages.backend import archive, dense, determinism
+from stages.backend import archive, cpu, dense, determinism
 from stages.backend.runtime import keras
 from stages.common import inputs, params
 from stages.common.files import write_table, write_text
@@ -22,7 +22,14 @@ from stages.common.stage import CheckInputs, stage
 from stages.train import checkpoint, seeding
 from stages.train.batches import Batches
 from stages.train.calibration import calibrate
-from stages.train.fitting import COLUMNS, best_epoch, compile_model, fit_epoch, freeze
+from stages.train.fitting import (
+    COLUMNS,
+    best_epoch,
+    check_network,
+    compile_model,
+    fit_epoch,
+    freeze,
+)
 from stages.train.model import build, summarise
 from stages.train.schema import ModelParams, TrainParams
 
@@ -41,13 +48,16 @@ def main(check_inputs: CheckInputs) -> None:
     with strategy.scope():
         keras.utils.set_random_seed(seed)  # for layers that draw_weights doesn't know
         model = build(network, images.shape[1:], batches.classes)
+        check_network(model, train)
         dense.replace(model)
         seeding.draw_weights(model, seed)
         summary, portability = summarise(model), determinism.portability(model)
         compile_model(model, train, train.epochs * batches.steps)
     print(summary, determinism.describe(portability), sep="\n", flush=True)
 
-    path = checkpoint.path_for(inputs.digest("train"), portability, sys.version)
+    machine = "any" if portability in cpu.PORTABLE else determinism.machine()
+    path = checkpoint.path_for(inputs.digest("train"), portability, machine, sys.version)
+    check_inputs()  # so that what was just hashed is what was loaded
     checkpoint.prune(path)
     history, best = checkpoint.restore(path, model)
     if history:

@@ -9,12 +9,10 @@ from stages.common.errors import InputError
 TEMPERATURES = [hundredths / 100 for hundredths in range(10, 501)]
 
 
-def calibrate(model: keras.Model, images: tf.data.Dataset, labels: np.ndarray) -> None:
-    """Divide the logits of `model` by the temperature that suits held-out `images` best.
+def logits_layer(model: keras.Model) -> keras.layers.Layer:
+    """Return the layer that computes the logits of `model`, the last one with weights.
 
-    It is the one with the least cross-entropy there, to 0.01; predictions stay as they are. Raises
-    InputError if the network doesn't end in a layer that computes logits from weights.
-    From Guo et al., On calibration of modern neural networks, arXiv 1706.04599.
+    Raises InputError unless it is one whose outputs are proportional to its weights.
     """
     last = next((layer for layer in reversed([*leaves(model)]) if layer.weights), None)
     if not isinstance(last, keras.layers.Dense | keras.layers.Conv2D):
@@ -22,6 +20,15 @@ def calibrate(model: keras.Model, images: tf.data.Dataset, labels: np.ndarray) -
             "params.yaml: train.label_smoothing needs a network whose last weights are those of a "
             f"Dense layer, which it calibrates; found {type(last).__name__}"
         )
+    return last
+
+
+def calibrate(model: keras.Model, images: tf.data.Dataset, labels: np.ndarray) -> None:
+    """Divide the logits of `model` by the temperature that suits held-out `images` best.
+
+    It is the one with the least cross-entropy there, to 0.01; predictions stay as they are.
+    From Guo et al., On calibration of modern neural networks, arXiv 1706.04599.
+    """
     # Not numpy.log, nor numpy's powers: their last bits depend on the CPU.
     logits = keras.ops.log(model.predict(images, verbose=0) + 1e-30)
 
@@ -30,5 +37,5 @@ def calibrate(model: keras.Model, images: tf.data.Dataset, labels: np.ndarray) -
         return float(np.mean(scaled, dtype=np.float64))
 
     temperature = min(TEMPERATURES, key=loss)
-    for weight in last.weights:
+    for weight in logits_layer(model).weights:
         weight.assign(weight / temperature)

@@ -7,6 +7,7 @@ from typing import Any
 from stages.backend.layers import first_convolution, leaves
 from stages.backend.runtime import keras, tf
 from stages.common.errors import InputError
+from stages.train.calibration import logits_layer
 from stages.train.muon import Muon
 from stages.train.schema import TrainParams
 
@@ -70,15 +71,18 @@ def best_epoch(history: list[dict[str, float]]) -> int:
     return min(rows, key=lambda row: row[1], default=(0, 0.0))[0]
 
 
-def freeze(model: keras.Model) -> None:
-    """Leave the first convolution of `model` as it is from now on: a step takes a third less.
-
-    Raises InputError if there is none.
-    """
-    first = first_convolution(model)
-    if first is None:
+def check_network(model: keras.Model, train: TrainParams) -> None:
+    """Raise InputError if `model` doesn't have a layer that a parameter is about."""
+    if train.freeze_after is not None and first_convolution(model) is None:
         raise InputError("params.yaml: train.freeze_after: expected null without a convolution")
-    if first.trainable:
+    if train.label_smoothing:
+        logits_layer(model)
+
+
+def freeze(model: keras.Model) -> None:
+    """Leave the first convolution of `model` as it is from now on: a step takes a third less."""
+    first = first_convolution(model)
+    if first and first.trainable:
         first.trainable = False
         model.make_train_function(force=True)
 

@@ -39,7 +39,7 @@ class ModelParams(Section):
     @classmethod
     def one_for_each_convolution(cls, values: list[T], info: ValidationInfo) -> list[T]:
         """Repeat a single value for all convolutions; refuse another number of them."""
-        convolutions = len(info.data.get("filters", values))
+        convolutions = max(1, len(info.data.get("filters", values)))
         if len(values) not in (1, convolutions):
             expected = f"expected one value, or {convolutions} like model.filters"
             raise refusal(expected)
@@ -87,10 +87,13 @@ class TrainParams(Section):
 
     @field_validator("patience")
     @classmethod
-    def not_with_a_cycle(cls, value: int | None, info: ValidationInfo) -> int | None:
-        """Refuse to end a cycle early: its last epochs, of small steps, are its best ones."""
+    def before_the_last_epoch(cls, value: int | None, info: ValidationInfo) -> int | None:
+        """Refuse to end a cycle early, whose last epochs are its best, or never to end early."""
         if value is not None and info.data.get("schedule") == "one_cycle":
             raise refusal("expected null, since one_cycle needs all its epochs")
+        epochs = info.data.get("epochs")
+        if value is not None and epochs is not None and value >= epochs - 1:
+            raise refusal(f"expected null or less than {epochs - 1}, one less than train.epochs")
         return value
 
     @field_validator("freeze_after")

@@ -70,7 +70,8 @@ def draw_confusions(predictions: pd.DataFrame, labels: Sequence[str]) -> Figure:
     side = min(max(4.0, 0.76 * n), 14.0)
     figure, axis = plt.subplots(figsize=(side, side))
     # The diagonal is a thousand times the rest: colours follow the logarithm, counts are exact.
-    shades = np.log1p(confusions)
+    # The logarithm's last bits depend on the CPU, and would decide a colour on an edge.
+    shades = np.log1p(confusions).round(6)
     every = math.ceil(n / MOST_TICKS)
     sns.heatmap(
         pd.DataFrame(shades, labels, labels),

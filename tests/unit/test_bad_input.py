@@ -289,6 +289,11 @@ PARAMETERS: dict[str, tuple[str, Change, str]] = {
     ),
     "no pools": ("train", put("model.pool_size", []), "model.pool_size: found []; expected one"),
     "another weight": ("train", put("train.class_weight", "equal"), "class_weight: found 'equal'"),
+    "patience to the end": (
+        "train",
+        put("train.patience", 1),
+        "train.patience: found 1; expected null or less than 1, one less than train.epochs",
+    ),
     "patience in a cycle": (
         "train",
         lambda: [put(*pair)() for pair in CYCLE.items()],

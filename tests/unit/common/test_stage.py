@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -154,6 +155,14 @@ def test_code_that_was_edited_after_it_may_have_been_imported_counts_as_changed(
     with pytest.raises(SystemExit) as stopped, stage("train"):
         raise AssertionError("not reached")
     assert said(capsys, stopped).startswith("train: stages/train/model.py: changed while train ran")
+
+
+def test_code_from_a_clock_that_is_ahead_does_not_count_as_changed(folder: Path) -> None:
+    tomorrow = time.time() + 86_400
+    os.utime("stages/train/model.py", (tomorrow, tomorrow))
+    with stage("train"):
+        write_text(OUT[0], "new")
+    assert OUT[0].read_text() == "new"
 
 
 def test_the_data_set_that_a_parameter_names_is_an_input_of_prepare(folder: Path) -> None:

@@ -208,3 +208,13 @@ def test_a_damaged_or_animated_webp_file_is_refused_in_one_line(tmp_path: Path) 
     save_webp(path, image, save_all=True, append_images=[Image.new("RGB", (16, 12))])
     with pytest.raises(pictures.PictureError, match=r"x\.webp: an animation; expected"):
         pictures.load(path, (12, 16))
+
+
+def test_a_png_file_without_an_image_is_told_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("L", (2, 2)).save(path)
+    content = path.read_bytes()
+    start = content.index(b"IDAT") - 4
+    path.write_bytes(content[:start] + content[content.index(b"IEND") - 4 :])
+    with pytest.raises(pictures.PictureError, match=r"a\.png: no image data; expected a PNG"):
+        pictures.load(path, (2, 2))

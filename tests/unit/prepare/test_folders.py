@@ -411,6 +411,14 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         lambda: save("more/a/1.png"),
         "ours/more: expected nothing beside train, test, and val or valid",
     ),
+    "parts of other names": (
+        lambda: (paths.RAW / "ours/test").rename(paths.RAW / "ours/Validation"),
+        "ours: folders called Validation, train are no classes; expected the parts of a data set",
+    ),
+    "a part without classes": (
+        lambda: save("val/1.png"),
+        "ours/val: no pictures in folders of classes; expected some",
+    ),
     "an empty class": (lambda: (paths.RAW / "ours/train/c").mkdir(), "train/c: no pictures"),
     "text": (
         write("train/a/x.png", b"five"),

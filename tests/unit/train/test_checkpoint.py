@@ -214,3 +214,12 @@ def test_the_newest_few_are_kept_and_the_oldest_is_dropped_with_a_line(
     checkpoint.prune(mine)
     assert {*CHECKPOINTS.iterdir()} == {mine, *kept}
     assert capsys.readouterr().out.startswith(f"{oldest}: dropped")
+
+
+def test_where_no_promise_is_made_another_machine_is_another_training(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(determinism, "portability", lambda _: "nobody has compared LeakyReLU")
+    before = key(monkeypatch)
+    monkeypatch.setattr(cpu, "model_name", lambda: "Z")
+    assert key(monkeypatch) != before

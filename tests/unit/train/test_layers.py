@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.backend import determinism
 from stages.backend.runtime import keras
 from stages.common import paths
 from stages.common.errors import InputError
@@ -66,6 +67,12 @@ def test_a_network_of_ordinary_layers_is_trained_measured_and_shown(
     assert kernels.shape == ((3, 3, 2, 1) if network is many_kinds else (1, 1, 1, 0))
     said = "The network has no convolution" in page
     assert said == (network is without_convolutions)
+
+
+def test_an_activation_may_be_a_layer() -> None:
+    layer = layers.Conv2D(2, 3, activation=layers.LeakyReLU())
+    network = keras.Sequential([keras.Input((9, 9, 1)), layer, layers.Flatten(), layers.Dense(2)])
+    assert determinism.portability(network) == "nobody has compared LeakyReLU"
 
 
 def test_freezing_needs_a_convolution(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:

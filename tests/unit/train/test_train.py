@@ -389,7 +389,7 @@ def test_calibration_finds_the_temperature_of_the_least_loss_and_keeps_the_predi
 def test_a_network_that_does_not_end_in_a_dense_layer_cannot_be_calibrated() -> None:
     layers = keras.Input((4,)), keras.layers.Dense(2), keras.layers.BatchNormalization()
     with pytest.raises(InputError, match=r"train\.label_smoothing .* found BatchNormalization"):
-        calibration.calibrate(keras.Sequential(layers), None, np.arange(2))
+        calibration.logits_layer(keras.Sequential(layers))
 
 
 def test_only_smoothed_targets_need_calibration_and_the_history_is_of_the_network_before_it(
@@ -658,6 +658,21 @@ def test_an_input_that_is_edited_ends_the_training_after_its_epoch_and_keeps_the
     run("train")
     assert epochs == [1, 2]
     assert "Resuming after epoch 1 of 2" in capsys.readouterr().out
+
+
+def test_an_edit_before_the_first_epoch_leaves_no_checkpoint_that_another_run_would_take(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(prepared, {})
+    build = train.build
+
+    def edit(*arguments: Any) -> Any:
+        project.set("seed", 7)
+        return build(*arguments)
+
+    monkeypatch.setattr(train, "build", edit)
+    assert "train: seed: changed while train ran" in one_line("train")
+    assert not list(paths.CHECKPOINTS.glob("*.checkpoint"))
 
 
 def test_whoever_waited_for_the_same_training_finds_its_result(
