@@ -44,6 +44,7 @@ def main() -> None:
     test = scores.measure(probabilities, predictions, class_scores, bins)
     print(f"Validation accuracy: {validation['accuracy']:.2%}")
     print(f"Test accuracy:       {test['accuracy']:.2%}")
+    print(f"Test macro F1:       {test['macro_f1']:.3f}")
     print(f"Test loss:           {test['loss']:.3f}")
     # The precision of a class that was never predicted is NaN.
     if never := int(class_scores["precision"].isna().sum()):

@@ -79,7 +79,7 @@ def main(check_inputs: CheckInputs) -> None:
         checkpoint.save(path, model, history, best)
         check_inputs()
     if train.keep == "best":
-        print(f"Keeping epoch {best_epoch(history)} of {len(history)}, of the lowest val_loss")
+        print(f"Keeping epoch {best_epoch(history)}, which has the lowest validation loss")
         model.set_weights(best)
     if train.label_smoothing:
         calibrate(model, validation, batches.validation_labels())
