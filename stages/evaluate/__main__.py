@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from stages.backend import archive, determinism
+from stages.backend import archive, determinism, inference
 from stages.common import params, paths
 from stages.common.files import write_array, write_table, write_text
 from stages.common.holdout import first_validated
@@ -28,7 +28,7 @@ def main() -> None:
     print(f"Computing on {determinism.machine()}", flush=True)
     model = archive.load(paths.MODEL)
 
-    probabilities = scores.predict(model, images)
+    probabilities = inference.predict(model, images)
     predictions = scores.tabulate(probabilities, labels)
     correct = predictions["actual"] == predictions["predicted"]
     class_scores = scores.score_classes(predictions, probabilities.shape[1])

@@ -1,6 +1,5 @@
 """What a model's predictions are worth: metrics, scores of each class, calibration."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -10,18 +9,6 @@ from stages.backend.layers import first_convolution
 from stages.backend.runtime import keras
 
 BINS = 15  # the usual number in papers on calibration
-PIXELS = 1000 * 28 * 28  # of a batch; a network of 32 filters needs some 200 MB for them
-
-
-def predict(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Return class probabilities, float32 (n, classes), of images (n, height, width, channels).
-
-    They are read and computed in batches of so many images that memory grows neither with their
-    number nor with their size.
-    """
-    n = max(1, PIXELS // math.prod(images.shape[1:3]))
-    batches = (images[start : start + n] for start in range(0, len(images), n))
-    return np.concatenate([model.predict_on_batch(batch) for batch in batches])
 
 
 def score_classes(predictions: pd.DataFrame, classes: int) -> pd.DataFrame:

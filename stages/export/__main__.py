@@ -4,14 +4,12 @@ import json
 
 import numpy as np
 
-from stages.backend import archive, determinism
+from stages.backend import archive, determinism, inference
 from stages.common import paths
 from stages.common.files import load_names, write_bytes, write_text
 from stages.common.stage import stage
 from stages.export import litert, page
 from stages.export.network import InexpressibleError, describe
-
-BATCH_SIZE = 100  # of the test images, on which Keras and LiteRT are compared
 
 
 def main() -> None:
@@ -22,8 +20,8 @@ def main() -> None:
     model = archive.load(paths.MODEL)
 
     exported = litert.pack(litert.convert(model), paths.MODEL, names, preparation)
-    found = litert.run(exported, images, BATCH_SIZE)
-    litert.compare(found, model.predict(images, batch_size=BATCH_SIZE, verbose=0))
+    found = litert.run(exported, images)
+    litert.compare(found, inference.predict(model, images))
     print(f"{paths.TFLITE}: {len(exported):,} bytes, the same answers as {paths.MODEL}")
     data, reason = None, ""
     try:

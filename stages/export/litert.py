@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from predict.classifier import ABOUT, Classifier
+from stages.backend.inference import batches
 from stages.backend.runtime import keras
-from stages.common.errors import InputError
+from stages.common.errors import InputError, is_lack_of_memory
 from stages.common.paths import MODEL, TFLITE
 
 TOLERANCE = 1e-4  # of a probability; LiteRT adds up in another order than Keras
@@ -57,7 +58,7 @@ def pack(network: bytes, source: Path, names: list[str], preparation: dict[str, 
     return stream.getvalue()
 
 
-def run(exported: bytes, images: np.ndarray, batch_size: int) -> np.ndarray:
+def run(exported: bytes, images: np.ndarray) -> np.ndarray:
     """Return the probabilities, float32 (n, classes), that `predict` computes for `images`.
 
     Raises InputError if LiteRT can't run the network.
@@ -70,9 +71,7 @@ def run(exported: bytes, images: np.ndarray, batch_size: int) -> np.ndarray:
         except (RuntimeError, ValueError) as error:  # an operation that TensorFlow alone has
             reason = str(error).partition(".")[0]
             raise InputError(f"{TFLITE}: LiteRT can't run it ({reason})") from None
-    starts = range(0, len(images), batch_size)
-    parts = [classifier.probabilities(images[start : start + batch_size]) for start in starts]
-    return np.concatenate(parts)
+    return np.concatenate([classifier.probabilities(batch) for batch in batches(images)])
 
 
 def compare(found: np.ndarray, expected: np.ndarray) -> None:

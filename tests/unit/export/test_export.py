@@ -4,12 +4,14 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stages.backend import archive
+from predict import Classifier
+from stages.backend import archive, inference
 from stages.backend.runtime import keras
 from stages.common import paths
 from stages.export import __main__ as export
@@ -78,6 +80,25 @@ def test_a_network_that_the_page_cannot_compute_costs_no_output(
     assert "can't run the network, because it has a layer of the kind AveragePooling2D." in document
     assert "<script" not in document
     assert paths.TFLITE.exists()
+
+
+def test_the_test_images_are_never_computed_all_at_once(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "PIXELS", 40 * 28 * 28)
+    seen: list[int] = []
+
+    def watch(compute: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+        def watched(by: object, images: np.ndarray) -> np.ndarray:
+            seen.append(len(images))
+            return compute(by, images)
+
+        return watched
+
+    for kind, name in (keras.Model, "predict_on_batch"), (Classifier, "probabilities"):
+        monkeypatch.setattr(kind, name, watch(getattr(kind, name)))
+    export.main()
+    assert seen == [40, 40, 20] * 2
 
 
 def test_a_file_that_answers_otherwise_is_not_written(

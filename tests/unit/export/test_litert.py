@@ -82,7 +82,7 @@ def test_what_tensorflow_alone_can_run_is_refused_in_one_line(tmp_path: Path) ->
     preparation = {"shape": [2, 2, 1], "centre_ink": False}
     exported = litert.pack(litert.convert(model), tmp_path / "model.keras", ["a"], preparation)
     with pytest.raises(InputError, match=r"^models/model\.tflite: LiteRT can't run it \(") as said:
-        litert.run(exported, np.ones((1, 2, 2), np.float32), batch_size=1)
+        litert.run(exported, np.ones((1, 2, 2), np.float32))
     assert "Select TensorFlow op(s), included in the given model" in str(said.value)
     assert "\n" not in str(said.value)
 
