@@ -21,12 +21,17 @@ CLEAR = 1e-3  # by how much the likeliest class must lead for its answer to coun
 
 
 def convert(model: keras.Model) -> bytes:
-    """Return `model` as a TFLite network; raise InputError if it has layers that can't be one."""
+    """Return `model` as a TFLite network; raise InputError if it has layers that can't be one.
+
+    Errors of the system are raised as they are.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "network.tflite")
         try:
             model.export(path, format="litert", verbose=False)
         except Exception as error:  # the converter raises whatever the network provokes
+            if isinstance(error, OSError) or is_lack_of_memory(error):
+                raise  # a full disk, for example: no fault of the network
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise InputError(f"{MODEL}: can't become a TFLite file ({reason[0]})") from None
         return path.read_bytes()

@@ -1,5 +1,6 @@
 """The TFLite file: it carries what it takes to use it, and answers as model.keras does."""
 
+import errno
 import hashlib
 import json
 import zipfile
@@ -97,3 +98,18 @@ def test_what_cannot_be_converted_is_refused_in_one_line(monkeypatch: pytest.Mon
     with pytest.raises(InputError) as said:
         litert.convert(model)
     assert str(said.value) == "models/model.keras: can't become a TFLite file (no such thing)"
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), MemoryError()])
+def test_a_full_disk_or_memory_is_not_said_to_be_the_networks_fault(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    model = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten()])
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(model, "export", fail)
+    with pytest.raises(type(error)) as said:
+        litert.convert(model)
+    assert said.value is error
