@@ -17,7 +17,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m predict", description=__doc__)
     formats = "PNG, JPEG or WebP, or a folder of them"
     parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE", help=formats)
-    parser.add_argument("--model", type=Path, default=MODEL, metavar="PATH", help=f"not {MODEL}")
+    default = f"default: {MODEL}"
+    parser.add_argument("--model", type=Path, default=MODEL, metavar="PATH", help=default)
     parser.add_argument("--top", type=int, default=1, metavar="N", help="the N likeliest classes")
     parser.add_argument("--json", action="store_true", help="one JSON document per line")
     parsed = parser.parse_args(arguments)

@@ -1,5 +1,8 @@
 "use strict";
 
+// The page joins its three scripts into one, in the order that page.py lists: "use strict" holds
+// for them all, and `model`, which two of them use, is what the last of them, page.js, reads.
+
 // The network, layer by layer, as Keras computes it. Each function takes a tensor and returns one:
 // {height, width, channels, values}, values being a Float32Array, row by row, pixel by pixel.
 

@@ -1,3 +1,5 @@
+// The last part of the page's one script (see network.js); the others use its `model`.
+
 // The page: draw or choose a picture, and see what the network makes of it.
 const $ = (id) => document.getElementById(id);
 const model = JSON.parse($("model").textContent), [rows, columns, channels] = model.shape;

@@ -1,3 +1,5 @@
+// A part of the page's one script (see network.js); page.js reads `model`.
+
 // Prepare what was drawn or chosen as predict/picture.py does, where comments give the reasons.
 
 const sinc = (x) => x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
