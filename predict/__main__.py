@@ -92,6 +92,9 @@ def main(arguments: Sequence[str]) -> int:
         except PictureError as error:
             complain(error)
             continue
+        except MemoryError:  # of one huge picture; the next may need a hundredth of it
+            complain(f"{path}: memory ran out; expected a smaller picture")
+            continue
         best = list(answer.items())[: options.top]
         line = printable(f"{path}: " + ", ".join(f"{name} {share:.2%}" for name, share in best))
         if options.json:
