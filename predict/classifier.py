@@ -20,6 +20,7 @@ from predict import picture
 __all__ = ["ABOUT", "Classifier", "ModelError", "PictureError"]
 
 ABOUT = "about.json"  # what the network is for: stages/export/litert.py describes it
+quiet = threading.Lock()  # held while the whole process's stderr is discarded
 
 
 class ModelError(ValueError):
@@ -55,15 +56,19 @@ def unpack(path: Path) -> tuple[bytes, dict[str, Any]]:
 
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
-    """Discard what C++ code writes to stderr: LiteRT says there how it will compute."""
-    stderr = os.dup(2)
-    with Path(os.devnull).open("w") as sink:
-        os.dup2(sink.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
+    """Discard what C++ code writes to stderr: LiteRT says there how it will compute.
+
+    One thread at a time: a second one would find the null device as stderr, and restore that.
+    """
+    with quiet:
+        stderr = os.dup(2)
+        with Path(os.devnull).open("w") as sink:
+            os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 class Classifier:

@@ -4,11 +4,14 @@ import json
 import os
 import shutil
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 from predict import Classifier, ModelError, PictureError, picture
@@ -141,6 +144,29 @@ def test_a_strange_picture_costs_no_other_its_answer(
             assert len(err.splitlines()) == 1
 
 
+def test_a_picture_for_which_memory_runs_out_costs_no_other_its_answer(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load = picture.load
+
+    def run_out(path: Path, **preparation: Any) -> np.ndarray:
+        if path.name == "1.png":
+            raise MemoryError
+        return load(path, **preparation)
+
+    monkeypatch.setattr(picture, "load", run_out)
+    assert predict.main(["0.png", "1.png", "2.png"]) == 1
+    out, err = capsys.readouterr()
+    assert [line.split(":")[0] for line in out.splitlines()] == ["0.png", "2.png"]
+    assert err == "predict: 1.png: memory ran out; expected a smaller picture\n"
+
+
+def test_the_help_names_the_default_model(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        predict.main(["--help"])
+    assert f"default: {TFLITE}" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_folder_is_read_with_all_folders_in_it_and_nothing_but_pictures(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -270,3 +296,37 @@ def test_batches_of_any_size_and_threads_give_the_same_bytes(workspace: Path) ->
     with ThreadPoolExecutor(8) as pool:
         shared = pool.map(lambda i: classifier.probabilities(images[i : i + 1])[0], range(20))
         np.testing.assert_array_equal(together, list(shared))
+
+
+def test_two_classifiers_made_at_once_leave_stderr_as_it_was(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first thread is done while the second one still makes its own, if they overlap."""
+    second_began, first_ended = threading.Event(), threading.Event()
+
+    def slow(**settings: Any) -> Any:
+        if threading.current_thread() is first:
+            second.start()
+            second_began.wait(0.5)  # in vain if threads take turns
+        else:
+            second_began.set()
+            first_ended.wait(60)
+        return Interpreter(**settings)
+
+    def make_first() -> None:
+        Classifier(TFLITE)
+        first_ended.set()
+
+    monkeypatch.setattr("predict.classifier.Interpreter", slow)
+    first, second = (
+        threading.Thread(target=make) for make in (make_first, lambda: Classifier(TFLITE))
+    )
+    before = os.dup(2)
+    first.start()
+    first.join()
+    second.join()
+    try:
+        assert os.path.sameopenfile(2, before)
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
