@@ -39,6 +39,7 @@ def test_the_bytes_of_the_pipelines_networks_are_shown(architecture: str) -> Non
         layers.Dense(3, activation="gelu"),
         layers.DepthwiseConv2D(3),
         layers.AveragePooling2D(2),
+        layers.GlobalAveragePooling2D(keepdims=True),
     ],
     ids=lambda layer: layer.name,
 )

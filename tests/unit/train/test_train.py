@@ -664,7 +664,7 @@ def test_an_edit_before_the_first_epoch_leaves_no_checkpoint_that_another_run_wo
     prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = Project(prepared, {})
-    build = train.build
+    build = model.build
 
     def edit(*arguments: Any) -> Any:
         project.set("seed", 7)
