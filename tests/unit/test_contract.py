@@ -55,6 +55,7 @@ def contents() -> dict[str, bytes]:
     return {path: content for path, content in tree.items() if not path.startswith(kept_out)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_opens_reads_and_writes_what_is_declared_and_nothing_else(
     stage: str, prepared: Path

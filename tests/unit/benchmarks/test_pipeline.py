@@ -134,6 +134,7 @@ def test_growth_is_measured_at_each_size_that_the_data_reaches(
     assert lines[-1].replace(" ", "") == "|4,000|2.0|2,000|3|4|"
 
 
+@pytest.mark.slow
 def test_pictures_are_added_until_there_are_as_many_as_were_asked_for(folder: Path) -> None:
     copy("data/raw/mnist", folder)
     sizes = pipeline.write_pictures()

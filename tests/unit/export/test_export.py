@@ -82,6 +82,7 @@ def test_a_network_that_the_page_cannot_compute_costs_no_output(
     assert paths.TFLITE.exists()
 
 
+@pytest.mark.slow
 def test_the_test_images_are_never_computed_all_at_once(
     prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ def test_large_photographs_need_a_size_instead_of_all_memory(tmp_path: Path) -> 
     )
 
 
+@pytest.mark.slow
 def test_a_size_that_exhausts_memory_is_what_to_lower(tmp_path: Path) -> None:
     save_photographs(tmp_path, 10, (40, 30))
     set_parameter(tmp_path / PARAMS, "prepare.image_size", [10_000, 10_000])

@@ -41,6 +41,7 @@ def without_convolutions() -> list[keras.layers.Layer]:
     return [layers.Flatten(), layers.Dense(10, activation="softmax")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "portability"),
     [

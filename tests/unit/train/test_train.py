@@ -275,6 +275,7 @@ def test_an_epoch_gives_its_number_and_its_metrics_and_stops_where_one_is_not_fi
             fitting.fit_epoch(network, 4, *broken)
 
 
+@pytest.mark.slow
 def test_a_diverged_training_stops_in_one_line_and_saves_no_model(prepared: Path) -> None:
     set_parameter(paths.PARAMS, "train.learning_rate", 1e38)
     paths.MODEL.unlink()
@@ -304,6 +305,7 @@ def test_muon_gets_its_momentum_and_lets_its_own_kernels_decay(decay: float) -> 
             np.testing.assert_array_equal(after, weight)
 
 
+@pytest.mark.slow
 def test_muon_moves_hidden_kernels_by_orthogonal_matrices_and_adam_the_rest() -> None:
     """Newton-Schulz brings singular values close to 1; eight images give each kernel a few.
 
@@ -343,6 +345,7 @@ def test_muon_makes_of_a_kernel_the_matrix_that_keras_makes_of_it(shape: tuple[i
     np.testing.assert_allclose(found, scale * expected.numpy().reshape(shape), atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("freeze_after", [None, 0, 1])
 def test_the_first_convolution_learns_until_it_is_frozen_and_the_rest_to_the_end(
     freeze_after: int | None, prepared: Path, monkeypatch: pytest.MonkeyPatch
@@ -392,6 +395,7 @@ def test_a_network_that_does_not_end_in_a_dense_layer_cannot_be_calibrated() -> 
         calibration.logits_layer(keras.Sequential(layers))
 
 
+@pytest.mark.slow
 def test_only_smoothed_targets_need_calibration_and_the_history_is_of_the_network_before_it(
     prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -439,6 +443,7 @@ def test_balanced_classes_weigh_alike_and_images_one_on_average() -> None:
     assert weights[labels].mean() == pytest.approx(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_balanced_losses_are_those_of_weighted_images_in_training_and_in_validation(
     smoothing: float, prepared: Path
@@ -484,6 +489,7 @@ def script(
     return lambda: float(archive.load(paths.MODEL).layers[-1].bias[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interrupted", [0, 2, 3, 4])
 def test_the_best_epoch_is_kept_even_if_a_later_one_is_interrupted(
     interrupted: int, prepared: Path, monkeypatch: pytest.MonkeyPatch
@@ -503,6 +509,7 @@ def test_the_best_epoch_is_kept_even_if_a_later_one_is_interrupted(
     assert kept() == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("keep", "expected"), [("best", 2), ("last", 4)])
 def test_patience_ends_a_training_that_no_longer_improves_and_is_not_lost_on_resume(
     keep: str,
@@ -675,6 +682,7 @@ def test_an_edit_before_the_first_epoch_leaves_no_checkpoint_that_another_run_wo
     assert not list(paths.CHECKPOINTS.glob("*.checkpoint"))
 
 
+@pytest.mark.slow
 def test_whoever_waited_for_the_same_training_finds_its_result(
     prepared: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,6 +27,7 @@ def draw(classes: int) -> tuple[Figure, float]:
     return figure, time.process_time() - started
 
 
+@pytest.mark.slow
 def test_three_hundred_classes_take_at_most_three_seconds_more_than_ten() -> None:
     draw(2)  # loads fonts
     assert draw(300)[1] < draw(10)[1] + 3
