@@ -13,7 +13,8 @@ from pathlib import Path
 # git explains in several lines, with what to do.
 REASON = (
     r"(?s:fatal: detected dubious ownership.*)|"
-    r"^(?!ERROR: failed to repro|fatal: Could not read|Please make|and the repo|Stopping at).*\S"
+    r"^(?!ERROR: failed to repro|fatal: (?:Could not read|unable to fork)|Please make|and the repo|"
+    r"Stopping at).*\S"
 )
 
 

@@ -30,6 +30,10 @@ from tools import commands
             "fatal: '/x' does not appear to be a git repository",
         ),
         (
+            "error: cannot run ssh: No such file or directory\nfatal: unable to fork\n",
+            "error: cannot run ssh: No such file or directory",
+        ),
+        (
             "ERROR: failed to reproduce 'train': exited with -9",
             "ERROR: failed to reproduce 'train': exited with -9",
         ),
