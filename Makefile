@@ -3,8 +3,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BIN = .venv/bin
-# A file's tests run in one process, so that no other waits for what they share to be made.
-PYTEST = $(BIN)/pytest -n 2 --dist loadfile
+PYTEST = $(BIN)/pytest -n 2 --maxschedchunk 1
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r
 COMPILE = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-header --upgrade pyproject.toml
