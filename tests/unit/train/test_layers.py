@@ -11,7 +11,7 @@ from stages.backend.runtime import keras
 from stages.common import paths
 from stages.common.errors import InputError
 from stages.train import __main__ as train
-from stages.train.fitting import compile_model
+from stages.train.fitting import compile_model, learning_rate
 from stages.train.model import build
 from tests.builders import draw, model_params, one_line, run, train_params
 from tests.files import set_parameter
@@ -90,3 +90,9 @@ def test_an_optimizer_of_the_schema_alone_is_named() -> None:
         InputError, match=r"train\.optimizer: nobody's is in the schema, but not in"
     ):
         compile_model(network, unknown, steps=1)
+
+
+def test_a_schedule_of_the_schema_alone_is_named() -> None:
+    stairs = train_params().model_copy(update={"schedule": "stairs"})
+    with pytest.raises(InputError, match=r"train\.schedule: stairs is in the schema, but not in"):
+        learning_rate(stairs, steps=1)
