@@ -7,6 +7,7 @@ from stages.backend import cpu
 from stages.backend.layers import leaves
 from stages.backend.runtime import keras, tf
 
+LIMIT = "ONEDNN_MAX_CPU_ISA"  # of the instructions that oneDNN may use
 # Two networks whose layers have the same of these differ in sizes alone.
 KIND = "kernel_size", "pool_size", "strides", "padding", "dilation_rate", "groups", "activation"
 # Other layers and activations that did so for two steps, on an emulated AMD EPYC.
@@ -18,16 +19,19 @@ ALIKE = {
 UNLIKE = {"BatchNormalization", "LayerNormalization", "LSTM"}
 
 
-def pin(threads: int, precision: str = "float32", use_gpus: bool = False) -> None:
+def pin(
+    threads: int, precision: str = "float32", instructions: str = "avx2", use_gpus: bool = False
+) -> None:
     """Make results depend on nothing but the inputs; call it before any other TensorFlow code.
 
     Sums are split among threads, so the last bits of the weights depend on the number of
-    `threads`. oneDNN chooses its kernels by the CPU: for float32 it is limited to AVX2, which gives
-    the same bytes on every CPU with AVX2 if dense layers compute as `dense.replace` lets them.
-    Other `precision`s, dtype policies of Keras, have no such kernels and are not limited.
+    `threads`. oneDNN chooses its kernels by the CPU: with the `instructions` "avx2" it is limited
+    to these, which gives the same bytes on every CPU with AVX2 if dense layers compute as
+    `dense.replace` lets them; with "native" it uses all that the CPU has. `precision` is a dtype
+    policy of Keras; for bfloat16, oneDNN has no kernels that AVX2 suffices for.
     """
-    if precision == "float32":
-        os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"  # read when oneDNN makes its first kernel
+    if instructions == "avx2":
+        os.environ[LIMIT] = "AVX2"  # read when oneDNN makes its first kernel
     for gpu in tf.config.list_physical_devices("GPU"):
         # By default TensorFlow takes all memory of a GPU, and two runs could not share it.
         tf.config.experimental.set_memory_growth(gpu, True)
@@ -67,6 +71,8 @@ def portability(model: keras.Model) -> str:
         return f"it was trained on {machine()}"
     if others := {layer.dtype_policy.name for layer in layers} - {"float32"}:
         return f"it was trained in {', '.join(sorted(others))} on {machine()}"
+    if os.environ.get(LIMIT) != "AVX2":
+        return f"it was trained with all instructions of {machine()}"
     if {*map(kind, layers)} <= {*map(kind, shown())}:
         return "shown"
     used = {type(layer).__name__ for layer in layers}

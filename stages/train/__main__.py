@@ -42,7 +42,7 @@ def main(check_inputs: CheckInputs) -> None:
     own_validation = int(VALIDATION.read_text(encoding="utf-8"))
     batches = Batches(images, labels, seed, train, own_validation)
 
-    determinism.pin(train.threads, train.precision, use_gpus=True)
+    determinism.pin(train.threads, train.precision, train.instructions, use_gpus=True)
     strategy = determinism.strategy()
     batches.check_shares(strategy.num_replicas_in_sync)
     with strategy.scope():

@@ -64,6 +64,7 @@ class TrainParams(Section):
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["constant", "one_cycle"]
     precision: Literal["float32", "mixed_bfloat16"]
+    instructions: Literal["avx2", "native"]
     label_smoothing: Fraction
     class_weight: Literal["balanced"] | None
     keep: Literal["last", "best"]
@@ -83,6 +84,14 @@ class TrainParams(Section):
                 raise refusal(f"expected a number, since {optimizer} uses it")
             if not used and value is not None:
                 raise refusal(f"expected null, since {optimizer} does not use it")
+        return value
+
+    @field_validator("instructions")
+    @classmethod
+    def that_the_precision_has(cls, value: str, info: ValidationInfo) -> str:
+        """Refuse to promise for bfloat16 what only float32 keeps."""
+        if value == "avx2" and info.data.get("precision") == "mixed_bfloat16":
+            raise refusal("expected native, since mixed_bfloat16 has no kernels for avx2")
         return value
 
     @field_validator("patience")

@@ -42,6 +42,7 @@ DEMANDING = {
     "weight_decay": 0.1,
     "schedule": "one_cycle",
     "precision": "mixed_bfloat16",
+    "instructions": "native",
     "label_smoothing": 0.1,
     "class_weight": "balanced",
     "keep": "best",

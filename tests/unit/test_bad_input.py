@@ -252,6 +252,11 @@ PARAMETERS: dict[str, tuple[str, Change, str]] = {
     "unknown optimizer": ("train", put("train.optimizer", "magic"), "train.optimizer: found 'mag"),
     "unknown schedule": ("train", put("train.schedule", "cosine"), "train.schedule: found 'cos"),
     "unknown precision": ("train", put("train.precision", "int8"), "train.precision: found 'int8'"),
+    "instructions without the precision's kernels": (
+        "train",
+        put("train.precision", "mixed_bfloat16"),
+        "train.instructions: found 'avx2'; expected native, since mixed_bfloat16 has no kernels",
+    ),
     "smoothed away": ("train", put("train.label_smoothing", 1.0), "label_smoothing: found 1.0"),
     "translated away": (
         "train",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stages.backend import cpu
-from stages.backend.determinism import describe, pin, portability
+from stages.backend.determinism import LIMIT, describe, pin, portability
 from stages.backend.runtime import keras, tf
 from stages.train.model import build
 from tests.builders import model_params
@@ -18,6 +18,7 @@ layers = keras.layers
 def avx2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu, "has_avx2", lambda: True)
     monkeypatch.setattr(cpu, "model_name", lambda: "a CPU's name")
+    monkeypatch.setenv(LIMIT, "AVX2")
 
 
 def network(*of: keras.layers.Layer) -> keras.Model:
@@ -57,6 +58,9 @@ def test_a_layer_that_is_rounded_otherwise_is_named_wherever_it_is() -> None:
 def test_what_computed_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     model = network(layers.Dense(3, dtype="mixed_bfloat16"))
     assert portability(model) == "it was trained in mixed_bfloat16 on the CPU (a CPU's name)"
+    model = network(layers.Dense(3))
+    monkeypatch.delenv(LIMIT)
+    assert portability(model) == "it was trained with all instructions of the CPU (a CPU's name)"
     monkeypatch.setattr(cpu, "has_avx2", lambda: False)
     expected = "it was trained on the CPU (a CPU's name, without AVX2)"
     assert portability(model) == expected
@@ -80,13 +84,10 @@ def test_gpu_packages_are_recommended_beside_a_driver_unless_they_are_there(
     assert hint not in describe("shown")
 
 
-@pytest.mark.parametrize(("precision", "limit"), [("float32", "AVX2"), ("mixed_bfloat16", None)])
-def test_only_float32_is_limited_to_avx2(
-    precision: str, limit: str | None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("instructions", "limit"), [("avx2", "AVX2"), ("native", None)])
+def test_onednn_is_limited_to_avx2_unless_all_instructions_are_wanted(
+    instructions: str, limit: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
-    try:
-        pin(1, precision)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    assert os.environ.get("ONEDNN_MAX_CPU_ISA") == limit
+    monkeypatch.delenv(LIMIT)
+    pin(1, instructions=instructions)
+    assert os.environ.get(LIMIT) == limit
