@@ -1,4 +1,4 @@
-"""Run a command, and measure its seconds, its epochs and its memory."""
+"""Run a command, and measure its seconds, its epochs, its stages and its memory."""
 
 import os
 import re
@@ -20,6 +20,7 @@ os.environ["PYTHONUNBUFFERED"] = "1"  # a script that is started plainly prints 
 class Measured(NamedTuple):
     seconds: float
     epochs: list[float]  # the seconds of each
+    stages: dict[str, float]  # the seconds of each stage that ran in it, by its name
     memory: pd.DataFrame  # the peaks in MB of each Python module, private and resident
 
 
@@ -57,4 +58,6 @@ def measure_run(command: str) -> Measured:
         seconds = time.perf_counter() - printed[0][0]
     # The line before is "Epoch 2/10"; where there is only one epoch, Keras prints no such line.
     epochs = [now - then for (then, _), (now, line) in pairwise(printed) if "val_loss: " in line]
-    return Measured(seconds, epochs, memory.result())
+    ended = re.findall(r"^(\w+): done in ([\d.]+) s$", "".join(line for _, line in printed), re.M)
+    stages = {name: float(duration) for name, duration in ended}
+    return Measured(seconds, epochs, stages, memory.result())
