@@ -1,4 +1,4 @@
-"""The recipes are whole sets of parameters for the same network."""
+"""The recipes are whole sets of parameters, those for MNIST of the same network."""
 
 from pathlib import Path
 from typing import Any
@@ -9,17 +9,13 @@ from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import load_yaml
 
 from benchmarks import recipes
+from benchmarks.recipes import overrides
 from stages.common import params
 from stages.train import model
 from stages.train.schema import ModelParams, TrainParams
 from tests.builders import ROOT, SHAPE, recipe, write_params
 
 NAMES = sorted(path.name for path in (ROOT / "recipes").iterdir())
-
-
-def overrides(name: str) -> list[str]:
-    """Return what `dvc exp run` is given after each -S."""
-    return recipes.options(ROOT / "recipes" / name).split()[1::2]
 
 
 def keys(schema: type[params.Section], prefix: str) -> set[str]:
@@ -62,8 +58,8 @@ def test_a_recipe_gives_the_same_parameters_whatever_was_set_before(
     assert alone["prepare"]["dataset"] == "mnist", "the data stay one's own"
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_recipe_trains_the_same_network(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", recipes.FOR_MNIST)
+def test_a_recipe_for_mnist_trains_the_same_network(name: str, tmp_path: Path) -> None:
     write_params(tmp_path)
     path = tmp_path / "params.yaml"
     apply_overrides(path, overrides(name))
