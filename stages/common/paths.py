@@ -12,6 +12,7 @@ VALIDATION = Path("data/prepared/validation.txt")  # how many of the last traini
 X_TEST = Path("data/prepared/x_test.npy")
 Y_TEST = Path("data/prepared/y_test.npy")
 CLASSES = Path("data/prepared/classes.txt")
+FILES = Path("data/prepared/files.json")  # which picture each row of the images is
 PICTURES = Path("data/prepared/pictures.json")  # how predict prepares a picture
 
 MODEL = Path("models/model.keras")

@@ -27,6 +27,8 @@ def main() -> None:
     write_array(paths.Y_TRAIN, train.labels)
     write_parts(paths.X_TEST, map(scale, test.images), (len(test.labels), *shape))
     write_array(paths.Y_TEST, test.labels)
+    files = {"train": train.files, "test": test.files}
+    write_text(paths.FILES, json.dumps(files, ensure_ascii=False, indent=2) + "\n")
     write_text(paths.CLASSES, "\n".join(names) + "\n")
     write_text(paths.VALIDATION, f"{validation}\n")
     preparation = {"shape": shape, "centre_ink": settings.centre_ink and not of_pictures}

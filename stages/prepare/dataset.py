@@ -1,6 +1,6 @@
 """What the readers of data sets return: images and labels, to train on and to test on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ class Split(NamedTuple):
 
     labels: np.ndarray
     images: Iterator[np.ndarray]
+    files: Sequence[str] = ()  # of n pictures, by their paths in the data set; of IDX files, none
 
 
 class DataSet(NamedTuple):

@@ -53,13 +53,12 @@ def read(folder: Path, settings: PrepareParams) -> DataSet:
     shape = choose_shape(looks, settings.image_size)
     warn_of_copies(train, test, looks)
     names = sorted(set(train.values()))
-    return DataSet(
-        Split(number(train.values(), names), decode_all([*train], shape)),
-        Split(number(test.values(), names), decode_all([*test], shape)),
-        names,
-        shape,
-        len(parts.validation),
-    )
+
+    def split(part: dict[str, str]) -> Split:
+        files = [path.removeprefix(f"{folder}/") for path in part]
+        return Split(number(part.values(), names), decode_all([*part], shape), files)
+
+    return DataSet(split(train), split(test), names, shape, len(parts.validation))
 
 
 def are_in(folder: Path) -> bool:
