@@ -57,6 +57,11 @@ def together() -> Iterator[None]:
         waiting = None
 
 
+def current(path: Path) -> Path:
+    """Return where the content of `path` is now: a block of `together` has not put it in place."""
+    return partial(path) if waiting and path in waiting else path
+
+
 def put_in_place(path: Path) -> None:
     with naming(path):
         partial(path).replace(path)

@@ -13,6 +13,7 @@ X_TEST = Path("data/prepared/x_test.npy")
 Y_TEST = Path("data/prepared/y_test.npy")
 CLASSES = Path("data/prepared/classes.txt")
 FILES = Path("data/prepared/files.json")  # which picture each row of the images is
+COPIES = Path("data/prepared/copies.csv")  # test images that are nearly training images
 PICTURES = Path("data/prepared/pictures.json")  # how predict prepares a picture
 
 MODEL = Path("models/model.keras")

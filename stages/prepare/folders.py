@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 import pictures
-from stages.common.errors import InputError, printable
+from stages.common.errors import InputError
 from stages.common.holdout import describe_lack, first_held_out
 from stages.prepare.dataset import DataSet, Split
 from stages.prepare.parallel import on_all_cores
@@ -38,7 +38,6 @@ class Look(NamedTuple):
 
     size: tuple[int, int]  # height and width in pixels, upright
     has_colours: bool
-    digest: bytes  # the SHA-256 of its file
 
 
 def read(folder: Path, settings: PrepareParams) -> DataSet:
@@ -51,7 +50,6 @@ def read(folder: Path, settings: PrepareParams) -> DataSet:
     train, test = parts.train | parts.validation, parts.test
     looks = look_at_all([*train, *test])
     shape = choose_shape(looks, settings.image_size)
-    warn_of_copies(train, test, looks)
     names = sorted(set(train.values()))
 
     def split(part: dict[str, str]) -> Split:
@@ -215,10 +213,9 @@ def look_at(path: str) -> Look | str:
     """Return a Look at a picture, or what is wrong with it."""
     try:
         with pictures.opened(Path(path)) as image:
-            size, has_colours = pictures.upright_size(image), image.mode not in pictures.GREY
+            return Look(pictures.upright_size(image), image.mode not in pictures.GREY)
     except pictures.PictureError as error:
         return str(error)
-    return Look(size, has_colours, hashlib.sha256(Path(path).read_bytes()).digest())
 
 
 def look_at_all(paths: Sequence[str]) -> dict[str, Look]:
@@ -227,18 +224,6 @@ def look_at_all(paths: Sequence[str]) -> dict[str, Look]:
     if wrong := [look for look in found if isinstance(look, str)]:
         raise InputError(wrong[0] + more(wrong))
     return {path: look for path, look in zip(paths, found, strict=True) if isinstance(look, Look)}
-
-
-def warn_of_copies(train: Iterable[str], test: Iterable[str], looks: Mapping[str, Look]) -> None:
-    """Say on stderr how many test pictures are the same file as a training picture."""
-    originals = {looks[path].digest: path for path in train}
-    tested = [(path, originals.get(looks[path].digest)) for path in test]
-    if copies := [(path, original) for path, original in tested if original]:
-        line = (
-            "prepare: {} is the same file as {}; ".format(*copies[0])
-            + f"{len(copies)} of {len(tested)} test pictures are also training pictures"
-        )
-        print(printable(line), file=sys.stderr)
 
 
 def choose_shape(looks: Mapping[str, Look], image_size: Sequence[int] | None) -> Shape:

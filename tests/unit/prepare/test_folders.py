@@ -82,7 +82,7 @@ GOOD = [
 def save_set() -> None:
     """Save a few pictures of two classes, to train and to test on, each of a grey of its own."""
     for i, name in enumerate(GOOD):
-        save(name, Image.new("L", (6, 5), 100 + i))
+        save(name, Image.new("L", (6, 5), 40 * i))
 
 
 def test_pictures_give_the_bytes_of_idx_files_in_the_order_of_their_hashes(
@@ -157,7 +157,7 @@ def test_classes_without_a_picture_to_test_on_are_said_in_one_bounded_line(
 ) -> None:
     for i in range(40):
         for j in range(2):
-            save(f"{i:02}/{j}.png", Image.new("L", (6, 5), 2 * i + j))
+            save(f"{i:02}/{j}.png", Image.effect_noise((6, 5), 90))
     run()
     assert capsys.readouterr().err == (
         "prepare: the test part has no image of 24 of 40 classes (00, 01, 02, 03, 04, ...): "
@@ -288,23 +288,6 @@ def test_image_size_resizes_all_without_aliasing(workspace: Path) -> None:
     images, _ = run(image_size=[10, 30])
     assert images.shape[1:] == (10, 30, 1)
     assert np.abs(images - 0.5).max() < 0.1, "one of three columns alone would be black or white"
-
-
-def test_a_picture_in_both_sets_is_told(
-    workspace: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    save_set()
-    run()
-    assert capsys.readouterr().err == ""
-    for name in "test/b/8.png", "test/a/9.png":
-        save(name, Image.open(paths.RAW / "ours/train/a/1.png"))
-    tested = ["a/1.png", "a/2.png", "b/1.png", "b/8.png", "a/9.png"]
-    first = min("b/8.png", "a/9.png", key=arranged(tested).index)
-    run()
-    assert capsys.readouterr().err == (
-        f"prepare: data/raw/ours/test/{first} is the same file as data/raw/ours/train/a/1.png; "
-        "2 of 5 test pictures are also training pictures\n"
-    )
 
 
 def test_pictures_of_many_sizes_are_counted_in_one_bounded_line(workspace: Path) -> None:
@@ -514,7 +497,7 @@ def test_a_bar_shows_progress_on_a_terminal_alone(
     screen.isatty = lambda: watched  # type: ignore[method-assign]
     monkeypatch.setattr(sys, "stderr", screen)
     for i in range(100):
-        save(f"{'ab'[i % 2]}/{i}.png", Image.new("L", (6, 5), i))
+        save(f"{'ab'[i % 2]}/{i}.png", Image.effect_noise((6, 5), 90))
     run()
     assert ("Decoding:" in screen.getvalue()) == watched
     assert bool(screen.getvalue()) == watched
