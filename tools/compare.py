@@ -1,4 +1,4 @@
-"""Compare the model of REVISION, or of the workspace, with that of BASE on the same test images."""
+"""Compare the model of REVISION, or of the workspace, with that of BASE on their test images."""
 
 import argparse
 import json
@@ -11,12 +11,14 @@ import pandas as pd
 from ruamel.yaml.error import YAMLError
 
 from stages.common.errors import InputError, in_one_line
-from stages.common.paths import METRICS, MISTAKES, X_TEST, Y_TEST
+from stages.common.paths import CLASSES, METRICS, MISTAKES, X_TEST, Y_TEST
 from stages.visualize.intervals import wilson
 from tools.results import Results, parse, warn_of_validation
 from tools.revisions import read_texts
+from tools.shared import share
 
-NEEDED = {"validation.accuracy", "test.accuracy", "test.images", str(X_TEST), str(Y_TEST)}
+NEEDED = {"validation.accuracy", "test.accuracy", "test.images"}
+NEEDED |= {str(path) for path in (X_TEST, Y_TEST, CLASSES)}
 
 
 def load(revision: str | None) -> Results:
@@ -25,7 +27,8 @@ def load(revision: str | None) -> Results:
     try:
         metrics, mistakes, lock = read_texts(revision, METRICS, MISTAKES, "dvc.lock")
         table = pd.read_csv(StringIO(mistakes))
-        results = parse(called, metrics, lock)._replace(mistakes=set(table["index"]))
+        mistaken = dict(zip(table["index"].tolist(), table["predicted"].tolist(), strict=True))
+        results = parse(called, metrics, lock)._replace(mistakes=mistaken)
         for name in NEEDED - results.metrics.keys() - results.outputs.keys():
             raise KeyError(name)
     except (KeyError, OSError, TypeError, ValueError, YAMLError) as error:
@@ -37,34 +40,45 @@ def load(revision: str | None) -> Results:
 
 
 def compare(base: Results, other: Results) -> dict[str, Any]:
-    """Return how many images were fixed and broken, and what that says of test accuracy.
+    """Return how many shared images were fixed and broken, and what that says of test accuracy.
 
     `p` is that of the exact McNemar test: how often a fair coin would divide the images on which
     the models differ so unevenly. The 95% interval of the difference, `low` to `high`, is
     conditional on these images: it is Wilson's interval of the share that was fixed, mapped.
-    `warning` is empty if the validation accuracies are of the same images. Raises InputError if the
-    test sets differ.
+    `warning` is empty if the validation accuracies are of the same images. `images` counts those
+    that both test sets have, whose accuracy is `shared`, and how the sets differ otherwise. Raises
+    InputError if no image is in both.
     """
-    if base.test_set != other.test_set:
-        paths = ", ".join(base.test_set)
-        raise InputError(f"{base.name} and {other.name} have different test sets ({paths})")
-    fixed, broken = len(base.mistakes - other.mistakes), len(other.mistakes - base.mistakes)
-    n, images = fixed + broken, base.metrics["test.images"]
+    base_wrong, other_wrong, counts = share(base, other)
+    fixed, broken = (int(n.sum()) for n in (base_wrong & ~other_wrong, other_wrong & ~base_wrong))
+    n, images = fixed + broken, counts["shared"]
     low, high = ((2 * share * n - n) / images for share in wilson(fixed, n))
     tail = sum(comb(n, i) for i in range(min(fixed, broken) + 1)) / 2**n
     accuracies = {
         key: {"revision": run.name}
         | {part: run.metrics[f"{part}.accuracy"] for part in ("validation", "test")}
-        for key, run in (("base", base), ("other", other))
+        | {"shared": float(1 - wrong.mean())}
+        for key, run, wrong in (("base", base, base_wrong), ("other", other, other_wrong))
     }
-    counts = {"fixed": fixed, "broken": broken, "difference": (fixed - broken) / images}
+    changes = {"fixed": fixed, "broken": broken, "difference": (fixed - broken) / images}
     statistics = {"low": low, "high": high, "p": min(1.0, 2 * tail)}
-    return accuracies | counts | statistics | {"warning": warn_of_validation([base, other])}
+    warning = {"warning": warn_of_validation([base, other])}
+    return accuracies | {"images": counts} | changes | statistics | warning
 
 
 def describe(found: dict[str, Any]) -> str:
     """Return a comparison as Markdown, with a judgement."""
     table = pd.DataFrame([found["base"], found["other"]]).set_index("revision").T
+    counts, sets = found["images"], ""
+    if any(counts[change] for change in ("added", "removed", "relabelled")):
+        table = table.rename(index={"shared": "test, shared images"})
+        sets = (
+            "The test sets differ (images added: {added:,}, removed: {removed:,}, relabelled: "
+            "{relabelled:,}). The comparison is of the {shared:,} images in both, judged by the "
+            "labels of {name}.\n"
+        ).format(name=found["other"]["revision"], **counts)
+    else:
+        table = table.drop(index="shared")
     difference, low, high = (100 * found[key] for key in ("difference", "low", "high"))
     judgement = (
         "The difference is within chance on these images."
@@ -75,8 +89,8 @@ def describe(found: dict[str, Any]) -> str:
     text = f"""\
 {table.rename_axis("accuracy").to_markdown(floatfmt=".2%")}
 
-{found["fixed"]} images fixed, {found["broken"]} broken: test accuracy {difference:+.2f} points, \
-95% interval {low:+.2f} to {high:+.2f}; exact McNemar test p = {found["p"]:.3g}.
+{sets}{found["fixed"]} images fixed, {found["broken"]} broken: test accuracy {difference:+.2f} \
+points, 95% interval {low:+.2f} to {high:+.2f}; exact McNemar test p = {found["p"]:.3g}.
 {judgement}"""
     return f"{text}\n\n{found['warning']}" if found["warning"] else text
 

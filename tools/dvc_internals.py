@@ -5,14 +5,16 @@ sweep, which have DVC and not this project: `configure` and `open_remote` use no
 raise DVC's own errors.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dvc.config import Config
+from dvc.config import Config, NoRemoteError
 from dvc.exceptions import DvcException
-from dvc.output import Output
+from dvc.output import HashInfo, Output
 from dvc.repo import Repo
 from dvc.repo.experiments.refs import ExpRefInfo
 from dvc.utils import hydra
@@ -20,6 +22,8 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from stages.common.errors import InputError
+
+MD5 = partial(hashlib.md5, usedforsecurity=False)
 
 
 class Copy(NamedTuple):
@@ -68,13 +72,48 @@ def _copies(out: Output) -> Iterator[Copy]:
         yield Copy("cache", Path(out.cache.oid_to_path(hash_info.value)), md5)
 
 
-def missing_from_remote() -> list[str]:
-    """Return the outputs that dvc.lock needs and the remote does not have, sorted."""
+def find_outputs(outputs: Mapping[Path, str]) -> list[Path]:
+    """Return where each output with this md5 is: in the cache or in the workspace.
+
+    What neither has is fetched from the default remote into the cache; if the remote doesn't have
+    it either, there is no file at the path.
+    """
+    with in_one_error(), Repo() as repo:
+        places = []
+        for path, md5 in outputs.items():
+            cached = Path(repo.cache.local.oid_to_path(md5))
+            here = not cached.is_file() and path.is_file() and md5_of(path) == md5
+            places.append(path if here else cached)
+        absent = [
+            HashInfo("md5", md5)
+            for place, md5 in zip(places, outputs.values(), strict=True)
+            if not place.is_file()
+        ]
+        if absent:
+            with asking_remote(), suppress(NoRemoteError):
+                repo.cloud.pull(absent)
+    return places
+
+
+def md5_of(path: Path) -> str:
+    """Return the md5 of a file, as 32 hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, MD5).hexdigest()
+
+
+@contextmanager
+def asking_remote() -> Iterator[None]:
+    """Turn errors of the block into an InputError."""
     try:
-        with Repo() as repo:
-            status = repo.data_status(not_in_remote=True, remote_refresh=True)
+        yield
     except Exception as error:  # each kind of remote has its own
         raise InputError(f"The remote can't be asked: {' '.join(str(error).split())}") from None
+
+
+def missing_from_remote() -> list[str]:
+    """Return the outputs that dvc.lock needs and the remote does not have, sorted."""
+    with asking_remote(), Repo() as repo:
+        status = repo.data_status(not_in_remote=True, remote_refresh=True)
     return sorted(status["not_in_remote"])
 
 

@@ -1,7 +1,7 @@
 """What git keeps of a run, for comparing runs: metrics.json and dvc.lock."""
 
 import json
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ class Results(NamedTuple):
     name: str  # of the revision or the experiment
     metrics: dict[str, Any]  # all of metrics.json by their names in DVC, such as test.accuracy
     outputs: dict[str, str]  # the md5 of each, by its path
-    mistakes: Set[int] = frozenset()  # the test images that were mistaken, where they were read
+    mistakes: Mapping[int, int] = {}  # what test images were mistaken for, where that was read
 
     @property
     def test_set(self) -> dict[str, Any]:

@@ -4,19 +4,16 @@ DVC itself trusts a cached file as long as it is read-only. Files that lie besid
 are no outputs are named as well: git and DVC ignore them, so nobody else would ever get them.
 """
 
-import hashlib
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 from stages.common.errors import in_one_line
 from stages.common.paths import METRICS, MODEL, X_TRAIN
 from tools.commands import call
-from tools.dvc_internals import Copy, locate_outputs
+from tools.dvc_internals import Copy, locate_outputs, md5_of
 
 FOLDERS = [str(path.parent) for path in (X_TRAIN, MODEL, METRICS)]
-MD5 = partial(hashlib.md5, usedforsecurity=False)
 
 
 def problems(output: str, copies: Sequence[Copy]) -> Iterator[str]:
@@ -24,11 +21,8 @@ def problems(output: str, copies: Sequence[Copy]) -> Iterator[str]:
     if not copies:
         yield f"{output}: not in dvc.lock; run dvc repro"
     for place, path, expected in copies:
-        if path.is_file():
-            with path.open("rb") as stream:
-                found = hashlib.file_digest(stream, MD5).hexdigest()
-            if found != expected:
-                yield f"{output}: the copy in the {place} ({path}) has md5 {found}, not {expected}"
+        if path.is_file() and (found := md5_of(path)) != expected:
+            yield f"{output}: the copy in the {place} ({path}) has md5 {found}, not {expected}"
 
 
 def undeclared(outputs: Iterable[str]) -> list[str]:
