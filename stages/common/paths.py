@@ -15,6 +15,7 @@ CLASSES = Path("data/prepared/classes.txt")
 FILES = Path("data/prepared/files.json")  # which picture each row of the images is
 COPIES = Path("data/prepared/copies.csv")  # test images that are nearly training images
 PICTURES = Path("data/prepared/pictures.json")  # how predict prepares a picture
+FILES = Path("data/prepared/files.json")  # which picture each row of the images was
 
 MODEL = Path("models/model.keras")
 TFLITE = Path("models/model.tflite")  # predict reads it
@@ -30,6 +31,9 @@ PREDICTIONS = Path("reports/predictions.csv")
 MISTAKES = Path("reports/mistakes.csv")  # in git: a comparison of revisions needs no pull
 CLASS_SCORES = Path("reports/class_scores.csv")
 CALIBRATION = Path("reports/calibration.csv")
+TRUST = Path("reports/trust.csv")
+DOUBTS = Path("reports/doubts.csv")
+MAPS = Path("reports/maps.npy")  # where the model looked in the mistakes that the page shows
 KERNELS = Path("reports/kernels.npy")
 
 FIGURES = Path("reports/figures")

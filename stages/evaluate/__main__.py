@@ -1,4 +1,4 @@
-"""Measure the model on the test set, and save what visualize needs."""
+"""Measure the model on the test set, find doubtful labels, and see where it looked."""
 
 import json
 
@@ -9,8 +9,9 @@ from stages.backend import archive, determinism, inference
 from stages.common import params, paths
 from stages.common.files import write_array, write_table, write_text
 from stages.common.holdout import first_validated
+from stages.common.mistakes import most_confident
 from stages.common.stage import stage
-from stages.evaluate import scores
+from stages.evaluate import doubts, occlusion, scores
 
 # One thread costs a second more than two, and the bytes do not depend on the machine's cores.
 THREADS = 1
@@ -18,11 +19,13 @@ THREADS = 1
 
 def main() -> None:
     images, labels = np.load(paths.X_TEST, mmap_mode="r"), np.load(paths.Y_TEST)
-    training_images = len(np.load(paths.Y_TRAIN, mmap_mode="r"))
+    learnt_images, learnt_labels = np.load(paths.X_TRAIN, mmap_mode="r"), np.load(paths.Y_TRAIN)
     own_validation = int(paths.VALIDATION.read_text(encoding="utf-8"))
+    files = json.loads(paths.FILES.read_text(encoding="utf-8"))
     portable = paths.PORTABILITY.read_text(encoding="utf-8").strip()
     history = pd.read_csv(paths.HISTORY)
-    train = params.load_all()["train"]  # checked by train
+    document = params.load_all()
+    train = document["train"]  # checked by train
     kept = history.iloc[history["val_loss"].argmin() if train["keep"] == "best" else -1]
     determinism.pin(THREADS)
     print(f"Computing on {determinism.machine()}", flush=True)
@@ -33,15 +36,27 @@ def main() -> None:
     correct = predictions["actual"] == predictions["predicted"]
     class_scores = scores.score_classes(predictions, probabilities.shape[1])
     bins = scores.bin_by_confidence(predictions["confidence"], correct)
+    first = first_validated(len(learnt_labels), train["validation_split"], own_validation)
     validation = {
         "loss": kept["val_loss"],
         "accuracy": kept["val_accuracy"],
-        "images": training_images
-        - first_validated(training_images, train["validation_split"], own_validation),
+        "images": len(learnt_labels) - first,
     }
     if train["keep"] == "best":
         validation["epoch"] = int(kept["epoch"])
+    trust = scores.answer_some(predictions["confidence"], correct)
     test = scores.measure(probabilities, predictions, class_scores, bins)
+    test |= scores.trust_at(trust)
+    parts = np.where(np.arange(len(learnt_labels)) < first, "train", "validation")
+    learnt = inference.predict(model, learnt_images)
+    doubtful = doubts.rank(
+        [
+            doubts.contradict(learnt, learnt_labels, parts, files["train"]),
+            doubts.contradict(probabilities, labels, "test", files["test"]),
+        ]
+    )
+    shown = most_confident(predictions, document["visualize"]["mistakes"])
+    maps = occlusion.draw_maps(model, images[shown["index"]], shown["predicted"].to_numpy())
     print(f"Validation accuracy: {validation['accuracy']:.2%}")
     print(f"Test accuracy:       {test['accuracy']:.2%}")
     print(f"Test macro F1:       {test['macro_f1']:.3f}")
@@ -52,11 +67,15 @@ def main() -> None:
 
     metrics = {"train": {"portable": portable}, "validation": validation, "test": test}
     write_text(paths.METRICS, json.dumps(metrics, indent=2) + "\n")
-    write_table(paths.MISTAKES, predictions.loc[~correct, ["index", "actual", "predicted"]])
+    mistakes = predictions.loc[~correct, ["index", "actual", "predicted"]]
+    write_table(paths.MISTAKES, doubts.add_files(mistakes, files["test"]))
     write_array(paths.PROBABILITIES, probabilities)
     write_table(paths.PREDICTIONS, predictions)
     write_table(paths.CLASS_SCORES, class_scores)
     write_table(paths.CALIBRATION, bins)
+    write_table(paths.TRUST, trust)
+    write_table(paths.DOUBTS, doubtful)
+    write_array(paths.MAPS, maps)
     write_array(paths.KERNELS, scores.first_kernels(model))
 
 

@@ -9,6 +9,7 @@ from stages.backend.layers import first_convolution
 from stages.backend.runtime import keras
 
 BINS = 15  # the usual number in papers on calibration
+SHARES = 1000  # of a good model, the last few percent show nearly all
 
 
 def score_classes(predictions: pd.DataFrame, classes: int) -> pd.DataFrame:
@@ -46,6 +47,25 @@ def calibration_error(bins: pd.DataFrame) -> float:
     """Return the expected calibration error: the mean gap of accuracy and confidence, by count."""
     gaps = (bins["accuracy"] - bins["confidence"]).abs()
     return float((gaps * bins["count"]).sum() / bins["count"].sum())
+
+
+def answer_some(confidence: pd.Series, correct: pd.Series) -> pd.DataFrame:
+    """Return the accuracy where only the most confident predictions count, one row per share.
+
+    `answered` is that share of all, in (0, 1]. Of predictions that are equally confident, some
+    count as if all were as often correct: their order is of no importance.
+    """
+    ties = correct.groupby(-confidence).agg(["size", "sum"]).cumsum()
+    n = len(correct)
+    answered = np.unique([-(-step * n // SHARES) for step in range(1, SHARES + 1)])
+    hits = np.interp(answered, [0, *ties["size"]], [0, *ties["sum"]])
+    return pd.DataFrame({"answered": answered / n, "accuracy": hits / answered})
+
+
+def trust_at(trust: pd.DataFrame) -> dict[str, float]:
+    """Return the accuracy of the 99, 95 and 90% most confident predictions, from `answer_some`."""
+    rows = {percent: trust["answered"].searchsorted(percent / 100) for percent in (99, 95, 90)}
+    return {f"accuracy_at_{p}": float(trust["accuracy"][row]) for p, row in rows.items()}
 
 
 def measure(

@@ -109,6 +109,7 @@ RERUNS: dict[str, tuple[str, ...]] = {
     "train.validation_split": ("train", "evaluate", "visualize"),
     "train.keep": ("train", "evaluate", "visualize"),
     "visualize.*": ("visualize",),
+    "visualize.mistakes": ("evaluate", "visualize"),
     "pictures/*": ("prepare", "export"),
     "stages/prepare/*": ("prepare",),
     "stages/train/*": ("train",),
