@@ -10,13 +10,17 @@ from stages.backend.runtime import keras
 PIXELS = 1000 * 28 * 28  # of a batch; a network of 32 filters needs some 200 MB for them
 
 
-def batches(images: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield `images` (n, height, width, channels) in order, some of them at a time.
+def batch_size(images: np.ndarray) -> int:
+    """Return how many `images`, (n, height, width, channels), a network takes at once.
 
-    There are so many in a batch that its memory grows neither with their number nor with their
-    size, if the images are memory-mapped.
+    The memory of a batch grows neither with their number nor with their size.
     """
-    n = max(1, PIXELS // math.prod(images.shape[1:3]))
+    return max(1, PIXELS // math.prod(images.shape[1:3]))
+
+
+def batches(images: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield `images` in order, a batch at a time; they may be memory-mapped."""
+    n = batch_size(images)
     return (images[start : start + n] for start in range(0, len(images), n))
 
 

@@ -1,6 +1,17 @@
-"""Which mistakes are shown: evaluate and visualize must agree on them, and on their order."""
+"""Which mistakes are shown: evaluate maps those that visualize draws, in the same order."""
+
+from typing import Annotated
 
 import pandas as pd
+from pydantic import Field
+
+from stages.common.params import Section
+
+
+class ShownParams(Section, extra="ignore"):
+    """What both stages need to know of the section `visualize`."""
+
+    mistakes: Annotated[int, Field(ge=1, le=100)]
 
 
 def most_confident(predictions: pd.DataFrame, n: int) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from stages.backend import archive, determinism, inference
 from stages.common import params, paths
 from stages.common.files import write_array, write_table, write_text
 from stages.common.holdout import first_validated
-from stages.common.mistakes import most_confident
+from stages.common.mistakes import ShownParams, most_confident
 from stages.common.stage import stage
 from stages.evaluate import doubts, occlusion, scores
 
@@ -19,14 +19,16 @@ THREADS = 1
 
 def main() -> None:
     images, labels = np.load(paths.X_TEST, mmap_mode="r"), np.load(paths.Y_TEST)
-    learnt_images, learnt_labels = np.load(paths.X_TRAIN, mmap_mode="r"), np.load(paths.Y_TRAIN)
+    training_images, training_labels = np.load(paths.X_TRAIN, mmap_mode="r"), np.load(paths.Y_TRAIN)
     own_validation = int(paths.VALIDATION.read_text(encoding="utf-8"))
     files = json.loads(paths.FILES.read_text(encoding="utf-8"))
     portable = paths.PORTABILITY.read_text(encoding="utf-8").strip()
     history = pd.read_csv(paths.HISTORY)
-    document = params.load_all()
-    train = document["train"]  # checked by train
+    train = params.load_all()["train"]  # checked by train
+    shown = params.load("visualize", ShownParams)
     kept = history.iloc[history["val_loss"].argmin() if train["keep"] == "best" else -1]
+    n = len(training_labels)
+    first = first_validated(n, train["validation_split"], own_validation)
     determinism.pin(THREADS)
     print(f"Computing on {determinism.machine()}", flush=True)
     model = archive.load(paths.MODEL)
@@ -36,27 +38,15 @@ def main() -> None:
     correct = predictions["actual"] == predictions["predicted"]
     class_scores = scores.score_classes(predictions, probabilities.shape[1])
     bins = scores.bin_by_confidence(predictions["confidence"], correct)
-    first = first_validated(len(learnt_labels), train["validation_split"], own_validation)
+    trust = scores.answer_some(predictions["confidence"], correct)
     validation = {
         "loss": kept["val_loss"],
         "accuracy": kept["val_accuracy"],
-        "images": len(learnt_labels) - first,
+        "images": n - first,
     }
     if train["keep"] == "best":
         validation["epoch"] = int(kept["epoch"])
-    trust = scores.answer_some(predictions["confidence"], correct)
-    test = scores.measure(probabilities, predictions, class_scores, bins)
-    test |= scores.trust_at(trust)
-    parts = np.where(np.arange(len(learnt_labels)) < first, "train", "validation")
-    learnt = inference.predict(model, learnt_images)
-    doubtful = doubts.rank(
-        [
-            doubts.contradict(learnt, learnt_labels, parts, files["train"]),
-            doubts.contradict(probabilities, labels, "test", files["test"]),
-        ]
-    )
-    shown = most_confident(predictions, document["visualize"]["mistakes"])
-    maps = occlusion.draw_maps(model, images[shown["index"]], shown["predicted"].to_numpy())
+    test = scores.measure(probabilities, predictions, class_scores, bins) | scores.trust_at(trust)
     print(f"Validation accuracy: {validation['accuracy']:.2%}")
     print(f"Test accuracy:       {test['accuracy']:.2%}")
     print(f"Test macro F1:       {test['macro_f1']:.3f}")
@@ -64,6 +54,21 @@ def main() -> None:
     # The precision of a class that was never predicted is NaN.
     if never := int(class_scores["precision"].isna().sum()):
         print(f"Never predicted:     {never} of {len(class_scores)} classes")
+
+    learnt = inference.predict(model, training_images)
+    found = doubts.contradict(learnt, training_labels, files["train"])
+    parts = {"train": found[found["index"] < first], "validation": found[found["index"] >= first]}
+    parts["test"] = doubts.contradict(probabilities, labels, files["test"])
+    share, validation_share = len(parts["train"]) / first, len(parts["validation"]) / (n - first)
+    if doubts.are_by_heart(share, validation_share):
+        print(
+            f"Learnt by heart:     the training labels, of which it contradicts {share:.2%}, and "
+            f"{validation_share:.2%} in validation: {paths.DOUBTS} leaves them out"
+        )
+        del parts["train"]
+    mapped = most_confident(predictions, shown.mistakes)
+    rows, answers = mapped["index"].to_numpy(), mapped["predicted"].to_numpy()
+    maps = occlusion.draw_maps(model, images, rows, answers)
 
     metrics = {"train": {"portable": portable}, "validation": validation, "test": test}
     write_text(paths.METRICS, json.dumps(metrics, indent=2) + "\n")
@@ -74,7 +79,7 @@ def main() -> None:
     write_table(paths.CLASS_SCORES, class_scores)
     write_table(paths.CALIBRATION, bins)
     write_table(paths.TRUST, trust)
-    write_table(paths.DOUBTS, doubtful)
+    write_table(paths.DOUBTS, doubts.rank(parts))
     write_array(paths.MAPS, maps)
     write_array(paths.KERNELS, scores.first_kernels(model))
 

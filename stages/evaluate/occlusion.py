@@ -7,57 +7,66 @@ import numpy as np
 from stages.backend import inference
 from stages.backend.runtime import keras
 
-PATCH = 1 / 4  # of a side: a stroke of a digit, an ear of a cat
-STEPS = 12  # places along a side: a fixed number, so that large images take no more passes
+PATCH = 1 / 4  # of a side: it covers a digit's stroke, and leaves the digit
+PLACES = 16  # along a side: 256 passes for an image of any size, each moved by 2 of 28 pixels
 
 
-def draw_maps(model: keras.Model, images: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """Return a map for each of `images`, float32 (n, height, width), in [0, 1].
+def draw_maps(
+    model: keras.Model, images: np.ndarray, rows: np.ndarray, answers: np.ndarray
+) -> np.ndarray:
+    """Return where `model` looked in the `rows` of `images`, float32 (rows, height, width).
 
-    A pixel holds the mean, over all patches that cover it, of the share of the confidence in the
-    image's answer, of (n,), that goes when the patch is covered; 0 where it rather grows.
+    A pixel holds the share, in [0, 1], of the confidence in the image's answer, of (rows,), that
+    goes when a patch there is covered: the mean of all patches that cover the pixel. It is 0 where
+    the confidence grows.
     From Zeiler and Fergus, Visualizing and understanding convolutional networks, arXiv 1311.2901.
     """
-    maps = np.zeros(images.shape[:3], np.float32)
-    row = 0
-    for batch in inference.batches(images):
-        rows = slice(row, row := row + len(batch))
-        maps[rows] = cover(model, batch, answers[rows])
+    maps = np.zeros((len(rows), *images.shape[1:3]), np.float32)
+    n = inference.batch_size(images)
+    for start in range(0, len(rows), n):
+        batch = slice(start, start + n)
+        maps[batch] = draw_batch(model, images[rows[batch]], answers[batch])
     return maps
 
 
-def cover(model: keras.Model, images: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """Return what `draw_maps` does, of images that the network takes at once."""
+def draw_batch(model: keras.Model, images: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """Return the maps of images (n, height, width, channels), all of which are computed at once."""
 
     def confidence(images: np.ndarray) -> np.ndarray:
-        probabilities: np.ndarray = model.predict_on_batch(images)
-        return probabilities[np.arange(len(images)), answers]
+        probabilities: np.ndarray = model.predict_on_batch(images)[np.arange(len(images)), answers]
+        return probabilities
 
-    before, background = confidence(images), backgrounds(images)
-    gone, patches = (np.zeros(images.shape[:3], np.float32) for _ in range(2))
+    before, backgrounds = confidence(images), find_backgrounds(images)
+    gone, patches = np.zeros(images.shape[:3], np.float32), np.zeros(images.shape[1:3], np.float32)
     for rows in places(images.shape[1]):
         for columns in places(images.shape[2]):
             covered = images.copy()
-            covered[:, rows, columns] = background
+            covered[:, rows, columns] = backgrounds
             share = np.maximum(0, 1 - confidence(covered) / before)
             gone[:, rows, columns] += share[:, None, None]
-            patches[:, rows, columns] += 1
-    return gone / patches
+            patches[rows, columns] += 1
+    mean: np.ndarray = gone / patches
+    return mean
 
 
-def backgrounds(images: np.ndarray) -> np.ndarray:
-    """Return what to cover each image with, (n, 1, 1, channels): the median of its edge.
+def find_backgrounds(images: np.ndarray) -> np.ndarray:
+    """Return the colour to cover each image with, (n, 1, 1, channels): the median of its edge.
 
-    A patch of it vanishes on black and on white paper alike, where a grey one would be a thing to
-    look at; a photograph has no such colour, and this one is as likely as any.
+    On black as on white paper, a patch of it is no new thing to see, as a grey one would be. A
+    photograph's edge is rather background than its middle is.
     """
     top, bottom, left, right = images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]
     edge = np.concatenate([top, bottom, left, right], axis=1)
-    return np.median(edge, axis=1)[:, None, None]
+    colours: np.ndarray = np.median(edge, axis=1)[:, None, None]
+    return colours
 
 
 def places(side: int) -> Iterator[slice]:
-    """Yield where along a side of so many pixels a patch is laid, from end to end."""
+    """Yield which pixels of a side each patch covers.
+
+    The first and the last cover a single pixel: without them, a patch far into the image alone
+    would decide what stands at its edge.
+    """
     size = max(1, round(side * PATCH))
-    starts = {i * (side - size) // max(1, STEPS - 1) for i in range(STEPS)}
-    return (slice(start, start + size) for start in sorted(starts))
+    starts = {1 - size + i * (side + size - 2) // (PLACES - 1) for i in range(PLACES)}
+    return (slice(max(0, start), start + size) for start in sorted(starts))

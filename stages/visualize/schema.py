@@ -4,9 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stages.common.params import Section
+from stages.common.mistakes import ShownParams
 
 
-class VisualizeParams(Section):
+class VisualizeParams(ShownParams, extra="forbid"):
     dpi: Annotated[int, Field(ge=10, le=1000)]
-    mistakes: Annotated[int, Field(ge=1, le=100)]

@@ -1,4 +1,4 @@
-"""Metrics, predictions and kernels, against values computed by hand."""
+"""What the stage writes, against values computed by hand and against what Keras says."""
 
 import json
 import math
@@ -12,8 +12,9 @@ import pytest
 from stages.backend import inference
 from stages.backend.runtime import keras
 from stages.common import paths
+from stages.common.errors import InputError
 from stages.evaluate import __main__ as evaluate
-from stages.evaluate import scores
+from stages.evaluate import occlusion, scores
 from stages.train import model
 from tests.builders import SHAPE, model_params
 from tests.project import Project
@@ -114,16 +115,81 @@ def test_a_validation_part_of_its_own_is_counted(prepared: Path) -> None:
     assert json.loads(paths.METRICS.read_text())["validation"]["images"] == 7
 
 
-def test_where_every_class_is_predicted_nothing_is_said_of_it(
+def test_doubts_are_of_all_parts_and_name_the_picture(prepared: Path) -> None:
+    names = {"train": [f"{row}.png" for row in range(300)], "test": [f"t{i}" for i in range(100)]}
+    paths.FILES.write_text(json.dumps(names))
+    evaluate.main()
+    doubts = pd.read_csv(paths.DOUBTS)
+    rows = {"train": range(270), "validation": range(270, 300), "test": range(100)}
+    network = keras.models.load_model(paths.MODEL)
+    for part, x, y in ("train", paths.X_TRAIN, paths.Y_TRAIN), ("test", paths.X_TEST, paths.Y_TEST):
+        answers = network.predict(np.load(x), verbose=0).argmax(axis=1)
+        labels = np.load(y)
+        found = doubts[(doubts["part"] == "test") == (part == "test")].set_index("index")
+        assert sorted(found.index) == np.flatnonzero(answers != labels).tolist()
+        assert (found["actual"] == labels[found.index]).all()
+        assert (found["predicted"] == answers[found.index]).all()
+        assert found["file"].tolist() == [names[part][index] for index in found.index]
+    assert all(row[2] in rows[row.part] for row in doubts.itertuples())
+    mistakes = pd.read_csv(paths.MISTAKES)
+    assert mistakes.columns.tolist() == ["index", "file", "actual", "predicted"]
+    assert mistakes["file"].tolist() == [f"t{index}" for index in mistakes["index"]]
+
+
+def answer_by_labels(monkeypatch: pytest.MonkeyPatch, wrong: dict[int, int]) -> None:
+    """Let the model know every label, but from a row on: `wrong` has it by the number of images."""
+    labels = {len(found): found for found in map(np.load, (paths.Y_TRAIN, paths.Y_TEST))}
+
+    def predict(model: keras.Model, images: np.ndarray) -> np.ndarray:
+        answers = labels[len(images)].copy()
+        if rows := wrong.get(len(images)):
+            answers[rows:] = (answers[rows:] + 1) % 10
+        certain: np.ndarray = np.eye(10, dtype=np.float32)[answers]
+        return certain
+
+    monkeypatch.setattr(inference, "predict", predict)
+
+
+def test_labels_learnt_by_heart_are_left_out_and_that_is_said(
     prepared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    right = {len(labels): labels for labels in map(np.load, (paths.Y_TRAIN, paths.Y_TEST))}
+    answer_by_labels(monkeypatch, {300: 297, 100: 90})
+    evaluate.main()
+    said = "the training labels, of which it contradicts 0.00%, and 10.00% in validation"
+    assert f"Learnt by heart:     {said}: reports/doubts.csv leaves them out\n" in (
+        capsys.readouterr().out
+    )
+    assert pd.read_csv(paths.DOUBTS)["part"].tolist() == ["validation"] * 3 + ["test"] * 10
 
-    def certain(model: keras.Model, images: np.ndarray) -> np.ndarray:
-        return np.eye(10, dtype=np.float32)[right[len(images)]]
 
-    monkeypatch.setattr(inference, "predict", certain)
+def test_maps_are_of_the_most_confident_mistakes(prepared: Path) -> None:
+    Project(prepared, {}).set("visualize.mistakes", 3)
+    evaluate.main()
+    table = pd.read_csv(paths.PREDICTIONS)
+    wrong = table[table["actual"] != table["predicted"]]
+    first = wrong.sort_values("confidence", ascending=False, kind="stable").head(3)
+    images = np.load(paths.X_TEST)[first["index"]]
+    network = keras.models.load_model(paths.MODEL)
+    expected = occlusion.draw_batch(network, images, first["predicted"].to_numpy())
+    np.testing.assert_allclose(np.load(paths.MAPS), expected, atol=1e-6)
+
+
+def test_the_number_of_maps_is_checked(prepared: Path) -> None:
+    Project(prepared, {}).set("visualize.mistakes", "all")
+    with pytest.raises(InputError, match=r"params\.yaml: visualize\.mistakes: found 'all'; "):
+        evaluate.main()
+
+
+def test_a_model_without_a_mistake_has_neither_doubts_nor_maps(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer_by_labels(monkeypatch, {})
     evaluate.main()
     printed = capsys.readouterr().out
     assert "Test accuracy:       100.00%" in printed
     assert "Never predicted" not in printed
+    assert "Learnt by heart" not in printed
+    assert paths.MISTAKES.read_text() == "index,file,actual,predicted\n"
+    assert paths.DOUBTS.read_text() == "part,index,file,actual,predicted,confidence\n"
+    assert np.load(paths.MAPS).shape == (0, 28, 28)
+    assert json.loads(paths.METRICS.read_text())["test"]["accuracy_at_90"] == 1

@@ -72,3 +72,55 @@ def test_predictions_read_from_csv_are_calibrated_as_the_ones_written(
         scores.bin_by_confidence(confidence, correct),
         check_exact=True,
     )
+
+
+def answer(confidence: list[float], correct: list[int]) -> pd.DataFrame:
+    return scores.answer_some(
+        pd.Series(confidence, dtype=np.float32), pd.Series(correct, dtype=bool)
+    )
+
+
+def test_the_most_confident_answers_are_trusted_first() -> None:
+    trust = answer([0.6, 0.9, 0.8, 0.7], [0, 1, 1, 0])
+    assert trust["answered"].tolist() == [0.25, 0.5, 0.75, 1]
+    assert trust["accuracy"].tolist() == pytest.approx([1, 1, 2 / 3, 2 / 4])
+
+
+def test_the_order_of_equally_confident_answers_is_of_no_importance() -> None:
+    """One of three is wrong, whichever comes first: each counts as two thirds of a hit."""
+    for correct in [1, 1, 0], [0, 1, 1]:
+        trust = answer([0.9, 0.5, 0.5, 0.5], [1, *correct])
+        assert trust["accuracy"].tolist() == pytest.approx(
+            [1, (1 + 2 / 3) / 2, (1 + 4 / 3) / 3, 0.75]
+        )
+
+
+def test_of_many_answers_the_curve_has_a_thousand_points_and_ends_with_all_of_them() -> None:
+    random = np.random.default_rng(0)
+    confidence = random.permutation(3210) / 3210
+    correct = random.random(3210) < confidence
+    trust = scores.answer_some(pd.Series(confidence), pd.Series(correct))
+    assert len(trust) == 1000
+    assert trust.iloc[-1].tolist() == [1, correct.mean()]
+    by_hand = correct[confidence.argsort()[::-1][: round(trust["answered"][299] * 3210)]].mean()
+    assert trust["accuracy"][299] == pytest.approx(by_hand)
+    assert trust["answered"][299] == pytest.approx(0.3, abs=1 / 3210)
+
+
+def test_the_least_confident_percent_is_left_to_a_person() -> None:
+    wrong = {3, 250, 996}  # of a thousand, the most confident first
+    trust = answer([1 - i / 1000 for i in range(1000)], [i not in wrong for i in range(1000)])
+    assert scores.trust_at(trust) == pytest.approx(
+        {
+            "accuracy_at_99": 1 - 2 / 990,
+            "accuracy_at_95": 1 - 2 / 950,
+            "accuracy_at_90": 1 - 2 / 900,
+        }
+    )
+
+
+@pytest.mark.parametrize("n", [1, 10])
+def test_a_percent_of_a_few_answers_is_none(n: int) -> None:
+    trust = answer([0.5 + i / 100 for i in range(n)], [1] * (n - 1) + [0])
+    assert len(trust) == n
+    assert scores.trust_at(trust)["accuracy_at_99"] == pytest.approx((n - 1) / n)
