@@ -1,5 +1,6 @@
 """Write files whole or not at all, the same bytes on every system; read names that people wrote."""
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -103,6 +104,11 @@ def write_parts(path: Path, parts: Iterable[np.ndarray], shape: tuple[int, ...])
 
 def write_table(path: Path, table: pd.DataFrame, at_once: bool = False) -> None:
     write_text(path, table.to_csv(index=False, lineterminator="\n"), at_once)
+
+
+def md5(path: Path) -> str:
+    """Return the md5 of a file, as dvc.lock has it."""
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def load_names(path: Path) -> list[str]:

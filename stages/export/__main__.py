@@ -6,7 +6,7 @@ import numpy as np
 
 from stages.backend import archive, determinism, inference
 from stages.common import paths
-from stages.common.files import load_names, write_bytes, write_text
+from stages.common.files import load_names, md5, write_bytes, write_text
 from stages.common.stage import stage
 from stages.export import litert, page
 from stages.export.network import InexpressibleError, describe
@@ -37,9 +37,8 @@ def main() -> None:
     except InexpressibleError as error:
         reason = str(error)
         print(f"{paths.TRY}: a page without the network, which has {reason}")
-    md5 = litert.md5(paths.MODEL)
     document = page.render(
-        data=data, reason=reason, names=names, shape=preparation["shape"], md5=md5
+        data=data, reason=reason, names=names, shape=preparation["shape"], md5=md5(paths.MODEL)
     )
 
     write_bytes(paths.TFLITE, exported)

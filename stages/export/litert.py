@@ -14,6 +14,7 @@ from predict.classifier import ABOUT, Classifier
 from stages.backend.inference import batches
 from stages.backend.runtime import keras
 from stages.common.errors import InputError, is_lack_of_memory
+from stages.common.files import md5
 from stages.common.paths import MODEL, TFLITE
 
 TOLERANCE = 1e-4  # of a probability; LiteRT adds up in another order than Keras
@@ -35,11 +36,6 @@ def convert(model: keras.Model) -> bytes:
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise InputError(f"{MODEL}: can't become a TFLite file ({reason[0]})") from None
         return path.read_bytes()
-
-
-def md5(path: Path) -> str:
-    """Return the md5 of a file, as dvc.lock has it."""
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def pack(network: bytes, source: Path, names: list[str], preparation: dict[str, Any]) -> bytes:
