@@ -6,53 +6,83 @@ import numpy as np
 import pandas as pd
 
 from stages.common import params, paths
-from stages.common.files import load_names, write_bytes, write_text
+from stages.common.errors import printable
+from stages.common.files import load_names, md5, write_bytes, write_text
+from stages.common.mistakes import most_confident
 from stages.common.stage import stage
 from stages.visualize import figures, page
 from stages.visualize.intervals import wilson
+from stages.visualize.rankings import rank_classes, rank_confusions
 from stages.visualize.schema import VisualizeParams
+from stages.visualize.thumbnails import light_up, thumbnail
+
+CONFUSIONS = 10  # the most frequent, in a table
+DOUBTS = 24  # labels: what a person looks at in a few minutes
+LISTED = 1000  # mistakes without a picture: more make the page large, and nobody reads them
 
 
 def main() -> None:
-    settings = params.load("visualize", VisualizeParams)
+    settings, parameters = params.load("visualize", VisualizeParams), params.load_all()
     names = load_names(paths.CLASSES)
-    images = np.load(paths.X_TEST, mmap_mode="r")
+    files = json.loads(paths.FILES.read_text(encoding="utf-8"))
+    x_train, x_test = (np.load(path, mmap_mode="r") for path in (paths.X_TRAIN, paths.X_TEST))
+    copies = pd.read_csv(paths.COPIES)
     history = pd.read_csv(paths.HISTORY)
     metrics = json.loads(paths.METRICS.read_text(encoding="utf-8"))
     test, validation = metrics["test"], metrics["validation"]
     predictions = pd.read_csv(paths.PREDICTIONS)
+    scores = pd.read_csv(paths.CLASS_SCORES)
     bins = pd.read_csv(paths.CALIBRATION)
+    doubts = pd.read_csv(paths.DOUBTS, keep_default_na=False)
+    maps = np.load(paths.MAPS)
     kernels = np.load(paths.KERNELS)
 
-    mistakes = predictions[predictions["actual"] != predictions["predicted"]]
-    # Equally confident ones stay in the order of the test set.
-    shown = mistakes.nlargest(settings.mistakes, "confidence")
-    labels = figures.label(names)
     figures.use_style()
     drawn = {
-        "history": figures.draw_history(history),
-        "confusion_matrix": figures.draw_confusions(predictions, labels),
-        "mistakes": figures.draw_mistakes(images[shown["index"]], shown, labels),
-        "calibration": figures.draw_calibration(bins, test["ece"]),
+        "confusion_matrix": figures.draw_confusions(predictions, figures.label(names)),
+        "trust": figures.draw_trust(pd.read_csv(paths.TRUST)),
+        "calibration": figures.draw_calibration(bins),
+        "confidence": figures.draw_confidence(bins),
+        "loss": figures.draw_curves(history, "loss"),
+        "accuracy": figures.draw_curves(history, "accuracy"),
         "kernels": figures.draw_kernels(kernels),
     }
     pngs = {name: figures.encode(figure, settings.dpi) for name, figure in drawn.items()}
+
+    mistakes = most_confident(predictions, settings.mistakes + LISTED)
+    named = files["test"] or [""] * len(x_test)
+    mistakes["file"] = [printable(named[index]) for index in mistakes["index"]]
+    shown = mistakes.head(settings.mistakes)  # which have a map
+    if files["test"]:
+        del parameters["prepare"]["centre_ink"]  # which does nothing to pictures
     document = page.render(
-        parameters=params.load_all(),
+        parameters=parameters,
         metrics=metrics,
         interval=wilson(test["images"] - test["errors"], test["images"]),
         validation_interval=wilson(
             round(validation["accuracy"] * validation["images"]), validation["images"]
         ),
+        copies=copies["test"].nunique(),
         names=names,
-        training_images=len(np.load(paths.Y_TRAIN, mmap_mode="r")),
-        shape=images.shape,
+        training_images=len(x_train),
+        shape=x_test.shape,
         history=history,
-        scores=pd.read_csv(paths.CLASS_SCORES),
-        confusions=mistakes.groupby(["actual", "predicted"]).size().nlargest(1),
-        mistakes=shown,
+        scores=rank_classes(scores),
+        confusions=rank_confusions(predictions, CONFUSIONS),
+        mistakes=[
+            (row, thumbnail(x_test[row.index]), thumbnail(light_up(x_test[row.index], where)))
+            for row, where in zip(shown.itertuples(), maps, strict=True)
+        ],
+        others=mistakes[settings.mistakes :],
+        doubts=[
+            (row, thumbnail((x_test if row.part == "test" else x_train)[row.index]))
+            for row in doubts.head(DOUBTS).itertuples()
+        ],
+        more_doubts=len(doubts) > DOUBTS,
+        learnt="train" not in set(doubts["part"]),
         bins=bins,
         kernels=kernels.shape[-1],
+        md5=md5(paths.MODEL),
         summary=paths.SUMMARY.read_text(encoding="utf-8").rstrip(),
         figures={name: page.embed(png, settings.dpi) for name, png in pngs.items()},
     )

@@ -33,12 +33,12 @@ def test_the_page_can_be_read_anywhere(
 ) -> None:
     page, trouble = look(browser, pages[name], width, scheme)
     assert trouble == []
-    assert page.evaluate("[...document.images].map(i => i.complete && i.naturalWidth > 0)") == (
-        [True] * 5
-    )
+    page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+    assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(
-        "[...document.images].every(i => i.getBoundingClientRect().right <= innerWidth)"
+        "[...document.images].every(i => i.getBoundingClientRect().right <= innerWidth"
+        " || i.closest('.scroll'))"
     )
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(25, 25, 25)"}[scheme]
@@ -49,6 +49,8 @@ def test_the_page_can_be_read_anywhere(
 def test_its_headings_are_an_outline(browser: Browser, pages: dict[str, Path]) -> None:
     page, _ = look(browser, pages["real"], 390, "light")
     levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4')].map(h => h.tagName)")
-    assert levels == ["H1"] + ["H2"] * 8
+    assert levels == ["H1"] + ["H2"] * 9
     assert page.evaluate("document.scripts.length") == 0
+    links = page.evaluate("[...document.querySelectorAll('nav a')].map(a => a.hash.slice(1))")
+    assert links == page.evaluate("[...document.querySelectorAll('section')].map(s => s.id)")
     page.context.close()

@@ -2,15 +2,18 @@
 
 import base64
 import html
+import io
 import json
 import re
 import shutil
 import string
+from hashlib import md5
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from scipy.stats import binomtest
 
 from stages.common import paths
@@ -21,12 +24,28 @@ from tests.files import set_parameter
 
 FIGURES = [
     paths.FIGURES / f"{name}.png"
-    for name in ("history", "confusion_matrix", "mistakes", "calibration", "kernels")
+    for name in (
+        *("confusion_matrix", "trust", "calibration", "confidence", "loss", "accuracy"),
+        "kernels",
+    )
 ]
 
 
+def text(markup: str) -> str:
+    """Return what a reader sees of some HTML, in one line."""
+    return " ".join(html.unescape(re.sub("<[^>]*>", " ", markup)).split())
+
+
+def section(page: str, name: str) -> str:
+    (found,) = re.findall(f'<section id="{name}">.*?</section>', page, re.DOTALL)
+    return str(found)
+
+
 def alts(page: str) -> list[str]:
-    return [" ".join(html.unescape(alt).split()) for alt in re.findall(r'alt="([^"]*)"', page)]
+    """Return the texts of the figures, without those of the thumbnails."""
+    found = re.findall(r'alt="([^"]*)"', page)
+    alts = [" ".join(html.unescape(alt).split()) for alt in found]
+    return [alt for alt in alts if alt not in ("The picture", "Where the network looked")]
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +56,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [0, 0, 1, 1, 2, 2, 2, 2], [0, 1, 1, 2, 2, 1, 2, 1], [0.9, 0.6, 0.9, 0.8, 0.9, 0.8, 0.9, 0.6]
     )
     write_results(folder, ["<b>", "é & è", '"q"', "お"], table)
+    doubts = "train,5,,1,2,0.75\nvalidation,1230,,0,1,0.5\ntest,3,,1,2,0.8\n"
+    with (folder / paths.DOUBTS).open("a") as stream:
+        stream.write(doubts)
     return folder
 
 
@@ -47,8 +69,9 @@ def page(folder: Path) -> str:
 
 def test_the_page_shows_metrics_data_and_every_parameter(page: str) -> None:
     pairs = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
+    assert pairs["Baseline"] == "50.00%"
     assert pairs["Test accuracy"] == "75.00%"
-    assert (pairs["Errors"], pairs["Loss"], pairs["Macro F1"]) == ("2", "0.5000", "0.7000")
+    assert (pairs["Mistakes"], pairs["Loss"], pairs["Macro F1"]) == ("2", "0.5000", "0.7000")
     assert pairs["Calibration error"] == "6.25%"
     assert (pairs["Training images"], pairs["Test images"], pairs["Classes"]) == ("1,234", "8", "4")
     assert pairs["Image"] == "6 by 5 pixels"
@@ -70,43 +93,113 @@ def test_the_head_tells_accuracy_and_its_interval_and_what_validation_reached(pa
     assert f"{validation} (loss 0.4000)" in page
     low, high = binomtest(98, 123).proportion_ci(method="wilson")
     assert f"this accuracy's 95% interval, {low:.2%} to {high:.2%}, may be chance" in page
-    assert "Always naming the commonest class would give 50.00%." in page
+    assert "no better" not in page
 
 
 def test_each_class_has_its_row_of_scores_by_its_escaped_name(page: str) -> None:
-    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', page)
+    table = page[page.index("<caption>Scores of each class") :]
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', table[: table.index("</table>")])
     scores = {html.unescape(name): re.findall("<td>(.*?)</td>", cells) for name, cells in rows}
+    two, four = (
+        "{:.1f}\N{EN DASH}{:.1f}%".format(
+            *(100 * end for end in binomtest(n // 2, n).proportion_ci(method="wilson"))
+        )
+        for n in (2, 4)
+    )
     assert scores == {
-        "<b>": ["1.0000", "0.5000", "0.6667", "2"],
-        "é & è": ["0.2500", "0.5000", "0.3333", "2"],
-        '"q"': ["0.6667", "0.5000", "0.5714", "4"],
-        "お": ["none", "none", "none", "0"],
+        "<b>": ["50.0%", two, "100.0%", "0.667", "2"],
+        "é & è": ["50.0%", two, "25.0%", "0.333", "2"],
+        '"q"': ["50.0%", four, "66.7%", "0.571", "4"],
+        "お": ["none", "none", "none", "none", "0"],
     }
     assert "<b>" not in page
 
 
 def test_the_alt_texts_carry_the_findings(page: str) -> None:
-    history, confusions, mistakes, calibration, kernels = alts(page)
-    assert "from 0.800 to 0.400" in history
-    assert "from 60.0% to 80.0%" in history
+    confusions, trust, calibration, confidence, loss, accuracy, kernels = alts(page)
     assert confusions.endswith('the most frequent confusion is "q" read as é & è, 2 times.')
+    assert trust.endswith("75.00% if it answers all, 78.00% if a person answers 10%.")
     found = "of the 4 images in the fullest bin, 100.0% are correct, at a mean confidence of 90.0%."
     assert calibration.endswith(found)
+    assert confidence.startswith("How many images each bin of confidence holds")
+    assert "from 0.800 to 0.400" in loss
+    assert "from 60.0% to 80.0%" in accuracy
     assert kernels == "The 2 kernels of the first convolution."
-    # The most confident first, ties in the order of the test set.
-    assert mistakes == (
-        'é & è read as "q" (80.0%), "q" read as é & è (80.0%), '
-        '<b> read as é & è (60.0%), "q" read as é & è (60.0%).'
+
+
+def test_mistakes_are_shown_with_their_names_the_most_confident_first(page: str) -> None:
+    # Equally confident ones stay in the order of the test set.
+    assert text(section(page, "mistakes")).endswith(
+        'é & è read as "q" , 80.0% image 3 "q" read as é & è , 80.0% image 5 '
+        '<b> read as é & è , 60.0% image 1 "q" read as é & è , 60.0% image 7'
     )
+
+
+def test_what_may_be_labelled_wrong_is_shown_with_where_to_find_it(page: str) -> None:
+    shown = text(section(page, "doubts"))
+    assert "These labels may be wrong. Of all images, those of training too," in shown
+    assert shown.endswith(
+        'labelled é & è , read as "q" , 75.0% training, image 5 '
+        "labelled <b> , read as é & è , 50.0% validation, image 1230 "
+        'labelled é & è , read as "q" , 80.0% test, image 3'
+    )
+
+
+def test_it_says_which_answers_to_trust(page: str) -> None:
+    table = section(page, "trust").partition("<tbody>")[2].partition("</tbody>")[0]
+    assert text(table) == "100% 0% 75.00% 99% 1% 76.00% 95% 5% 77.00% 90% 10% 78.00%"
+
+
+def test_it_names_its_model_so_that_git_finds_the_commit(page: str) -> None:
+    digest = md5(b"a model", usedforsecurity=False).hexdigest()
+    assert f"git log --all -S {digest} -- dvc.lock" in page
+
+
+def test_pictures_have_the_names_of_their_files_and_the_parameters_that_apply_to_them(
+    page: str, folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    test = [f"a&b/{i}\n.png" for i in range(8)]
+    (tmp_path / paths.FILES).write_text(json.dumps({"train": ["x.png"] * 1234, "test": test}))
+    doubts = (tmp_path / paths.DOUBTS).read_text().replace("5,,", "5,x.png,")
+    (tmp_path / paths.DOUBTS).write_text(doubts)
+    named = draw(tmp_path)
+    assert 'é & è read as "q" , 80.0% a&b/3\\n.png' in text(section(named, "mistakes"))
+    assert 'labelled é & è , read as "q" , 75.0% training, x.png' in text(section(named, "doubts"))
+    assert "prepare.centre_ink" in page
+    assert "prepare.centre_ink" not in named
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("", "No test image is nearly a copy of a training image."),
+        ("7,2,0.5\n9,2,1.5\n", "1 test image is nearly a copy of a training image, which makes"),
+        ("7,2,0.5\n9,3,1.5\n", "2 test images are nearly copies of training images, which makes"),
+    ],
+)
+def test_copies_of_training_images_are_told(
+    rows: str, said: str, folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / paths.COPIES).write_text(f"train,test,distance\n{rows}")
+    assert said in text(section(draw(tmp_path), "accuracy"))
 
 
 def test_the_page_holds_the_very_pictures_and_nothing_from_elsewhere(
     page: str, folder: Path
 ) -> None:
     sources = re.findall(r'src="data:image/png;base64,([^"]*)"', page)
-    assert [base64.b64decode(source) for source in sources] == [
-        (folder / figure).read_bytes() for figure in FIGURES
-    ]
+    shown = [base64.b64decode(source) for source in sources]
+    files = [(folder / figure).read_bytes() for figure in FIGURES]
+    assert [png for png in shown if png in files] == files
+    x_train, x_test = (np.load(folder / path) for path in (paths.X_TRAIN, paths.X_TEST))
+    images = [x_test[3], x_test[5], x_test[1], x_test[7], x_train[5], x_train[1230], x_test[3]]
+    thumbnails = [np.asarray(Image.open(io.BytesIO(png))) for png in shown if png not in files]
+    pictures = [pixels for pixels in thumbnails if pixels.ndim == 2]  # the maps have colours
+    for pixels, image in zip(pictures, images, strict=True):
+        np.testing.assert_array_equal(pixels, (image[..., 0] * 255).round())
+    assert len(thumbnails) == 7 + 4, "each mistake has a map"
     assert page.count("src=") == len(sources)
     assert not re.search(r"https?://|<script|<link|@import|url\(", page)
     assert b"matplotlib" not in (folder / FIGURES[0]).read_bytes().lower()
@@ -119,21 +212,20 @@ def test_each_picture_shows_its_own_results_as_finely_as_asked(
     parameters = tmp_path / "params.yaml"
     parameters.write_text(parameters.read_text().replace("dpi: 100", "dpi: 50"))
     page = draw(tmp_path)
-    assert 'width="730" height="326" alt="Loss' in page, "7.6 by 3.4 inches of 96 pixels"
+    assert 'width="355" height="278" alt="Loss' in page, "3.7 by 2.9 inches of 96 pixels"
 
-    history, table, bins = (
+    history, table, bins, trust = (
         pd.read_csv(tmp_path / path)
-        for path in (paths.HISTORY, paths.PREDICTIONS, paths.CALIBRATION)
+        for path in (paths.HISTORY, paths.PREDICTIONS, paths.CALIBRATION, paths.TRUST)
     )
-    mistakes = [3, 5, 1, 7]  # the most confident first, ties in the order of the test set
-    images = np.load(tmp_path / paths.X_TEST)[mistakes]
-    numbers = ["0", "1", "2", "3"]  # one of the names can't be written
     figures.use_style()
     expected = (
-        figures.draw_history(history),
-        figures.draw_confusions(table, numbers),
-        figures.draw_mistakes(images, table.loc[mistakes], numbers),
-        figures.draw_calibration(bins, 0.0625),
+        figures.draw_confusions(table, ["0", "1", "2", "3"]),  # one of the names can't be written
+        figures.draw_trust(trust),
+        figures.draw_calibration(bins),
+        figures.draw_confidence(bins),
+        figures.draw_curves(history, "loss"),
+        figures.draw_curves(history, "accuracy"),
         figures.draw_kernels(np.load(tmp_path / paths.KERNELS)),
     )
     for path, figure in zip(FIGURES, expected, strict=True):
@@ -155,8 +247,10 @@ def test_parameters_are_listed_whatever_they_are_and_as_many_mistakes_are_shown_
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     path = tmp_path / "params.yaml"
     nested = "seed: {a: {b: true, c: '<i>'}, d: [1, x], e: null}"
-    text = path.read_text().replace("seed: 42", nested).replace("mistakes: 24", "mistakes: 1")
-    path.write_text(text)
+    content = path.read_text().replace("seed: 42", nested).replace("mistakes: 24", "mistakes: 1")
+    path.write_text(content)
+    maps = np.load(tmp_path / paths.MAPS)
+    np.save(tmp_path / paths.MAPS, maps[:1])
     page = draw(tmp_path)
     pairs = dict(re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", page))
     assert {key: html.unescape(pairs[key]) for key in pairs if key.startswith("seed")} == {
@@ -165,7 +259,12 @@ def test_parameters_are_listed_whatever_they_are_and_as_many_mistakes_are_shown_
         "seed.d": "[1, 'x']",
         "seed.e": "null",
     }
-    assert alts(page)[2] == 'é & è read as "q" (80.0%).'
+    shown, _, folded = section(page, "mistakes").partition("<details")
+    assert text(shown).endswith('é & è read as "q" , 80.0% image 3')
+    assert "The other 3 mistakes" in folded
+    assert text(folded).endswith(
+        'image 5 "q" é & è 80.0% image 1 <b> é & è 60.0% image 7 "q" é & è 60.0%'
+    )
 
 
 @pytest.mark.parametrize(
@@ -197,7 +296,7 @@ def test_a_model_that_is_no_better_than_the_commonest_class_is_said_to_be_so(
     metrics = json.loads(path.read_text())
     metrics["test"]["accuracy"] = metrics["test"]["baseline"]
     path.write_text(json.dumps(metrics))
-    said = "It is not better than always naming the commonest class, which gives 50.00%."
+    said = "What always naming the commonest class would give: the network is no better"
     assert said in draw(tmp_path)
 
 
@@ -248,14 +347,13 @@ def test_any_number_of_classes_and_mistakes_can_be_shown(
     predicted = [(label + (i < wrong)) % classes for i, label in enumerate(actual)]
     write_results(tmp_path, names, predictions(actual, predicted, [0.5] * len(actual)))
     page = draw(tmp_path)
-    assert page.count('scope="row"') == classes
-    _, confusions, mistakes, _, _ = alts(page)
+    scores = page[page.index("<p>Recall") : page.index('<section id="mistakes">')]
+    assert scores.count('scope="row"') == classes
+    confusions, mistakes = alts(page)[0], section(page, "mistakes")
     if wrong:
         assert confusions.endswith(f"is {names[0]} read as {names[1]}, 1 time.")
         assert mistakes.count("read as") == min(wrong, 24)
     else:
-        assert (confusions, mistakes) == (
-            "Confusion matrix: no image was misclassified.",
-            "No mistakes.",
-        )
-        assert "No image of the test set was misclassified" in page
+        assert confusions == "Confusion matrix: no image was misclassified."
+        assert "No image of the test set was misclassified" in mistakes
+        assert "No label contradicts" in page
