@@ -110,7 +110,7 @@ def test_dvc_shows_and_compares_metrics_params_plots_and_experiments(tried: Proj
     page = tried.root / "dvc_plots/index.html"
     for command in "show", "diff":
         tried.run("dvc", "plots", command)
-        for plot in "loss", "accuracy", "confusion", "confusion_matrix.png", "trust.png":
+        for plot in "Loss", "Accuracy", "Mistakes", "confusion_matrix.png", "trust.png":
             assert plot in page.read_text()
         page.unlink()
 
