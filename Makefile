@@ -2,6 +2,11 @@
 # need no shell in the PATH it was started with. PATH is for what they start: dvc starts `python`.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# With it, `python -m stages.train` would not find the stages, which lie in the current folder.
+unexport PYTHONSAFEPATH
+# DVC asks for the user's name, which the system may not know, as in a container.
+LOGNAME ?= $(or $(USER),user)
+export LOGNAME
 BIN = .venv/bin
 PYTEST = $(BIN)/pytest -n 2 --maxschedchunk 1
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r
@@ -20,7 +25,10 @@ help:
 	@echo "Usage: make TARGET, where TARGET is one of:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' Makefile
 
-setup: .venv/pipeline  ## install the locked packages into .venv
+# The remote's kind, s3 or ssh, if its address is of one that needs packages.
+REMOTE = $(patsubst %:,%,$(filter s3: ssh:,$(subst ://,: ,$(shell grep -hs url .dvc/config .dvc/config.local))))
+
+setup: .venv/pipeline $(REMOTE:%=.venv/%)  ## install the locked packages into .venv
 	@$(BIN)/python -m tools.setup
 
 repro: setup  ## run the stages whose inputs changed
@@ -100,13 +108,14 @@ lock: .venv/dev setup  ## lock the newest versions of all packages, with hashes
 
 # Stamps: an environment is installed once, and again when its lock changes. What is said about it
 # goes to stderr, since the output of a target that needs it may go to a file.
-.venv/pipeline .venv/dev: | .venv/bin/pip
 .venv/pipeline: requirements.txt
-	@echo "Installing the packages of $< into .venv, which takes some minutes the first time" >&2
-	@$(INSTALL) $< >&2 && touch $@
+.venv/s3: requirements/s3.txt | .venv/pipeline
+.venv/ssh: requirements/ssh.txt | .venv/pipeline
 .venv/dev: requirements/dev.txt
+.venv/dev: INCLUDED = .venv/pipeline .venv/s3 .venv/ssh
+.venv/pipeline .venv/s3 .venv/ssh .venv/dev: | .venv/bin/pip
 	@echo "Installing the packages of $< into .venv, which takes some minutes the first time" >&2
-	@$(INSTALL) $< >&2 && touch $@ .venv/pipeline
+	@$(INSTALL) $< >&2 && touch $@ $(INCLUDED)
 
 # pip is installed last: without it, the environment is incomplete.
 .venv/bin/pip:

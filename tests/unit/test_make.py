@@ -93,6 +93,35 @@ def test_the_packages_for_the_tests_are_installed_at_once_with_those_of_the_pipe
     assert make(installed, "quick").stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("config", "url", "expected"),
+    [
+        ("config", "~/mnist-pipeline-storage", []),
+        ("config", "s3://team/mnist", ["requirements/s3.txt>"]),
+        ("config.local", "ssh://me@host/folder", ["requirements/ssh.txt>"]),
+    ],
+)
+def test_the_packages_that_the_remote_needs_are_installed_as_its_address_tells(
+    config: str, url: str, expected: list[str], installed: Path
+) -> None:
+    shutil.copytree(ROOT / "requirements", installed / "requirements")
+    (installed / ".dvc").mkdir()
+    (installed / ".dvc" / config).write_text(f"['remote \"storage\"']\n    url = {url}\n")
+    assert re.findall(r"requirements\S+>", make(installed, "check-remote").stderr) == expected
+    assert make(installed, "check-remote").stderr == ""
+    assert re.findall(r"requirements\S+>", make(installed, "quick").stderr) == [
+        "requirements/dev.txt>"
+    ], "which has them too"
+
+
+def test_commands_find_the_stages_and_a_name_for_the_user_whatever_the_environment_has(
+    installed: Path,
+) -> None:
+    write_script(installed / ".venv/bin/dvc", 'echo "${PYTHONSAFEPATH-unset} $LOGNAME"')
+    for env, found in ({}, "user"), ({"USER": "me"}, "me"), ({"LOGNAME": "me"}, "me"):
+        assert f"\nunset {found}\n" in make(installed, "repro", PYTHONSAFEPATH="1", **env).stdout
+
+
 @pytest.mark.parametrize("name", ["release 1; touch ran", "$(touch ran)", "a'b\"c", "`touch ran`"])
 def test_the_name_of_a_branch_is_one_argument_and_never_run(installed: Path, name: str) -> None:
     for target, commands in ("diff", 3), ("plots", 1), ("compare", 1):
