@@ -14,7 +14,7 @@ from pathlib import Path
 REASON = (
     r"(?s:fatal: detected dubious ownership.*)|"
     r"^(?!ERROR: failed to repro|fatal: (?:Could not read|unable to fork)|Please make|and the repo|"
-    r"Stopping at).*\S"
+    r"Stopping at|Having any troubles).*\S"
 )
 
 

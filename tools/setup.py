@@ -2,11 +2,11 @@
 
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from stages.common.errors import InputError, in_one_line
+from tools.commands import call
 
 # DVC unpickles what lies here. By default it is /var/tmp/dvc, where everybody can write.
 INDEX = Path(".dvc/tmp/site")
@@ -50,12 +50,8 @@ def use_index() -> None:
 
 
 def config(*arguments: str) -> str:
-    """Return what `dvc config` prints; raise InputError if it fails."""
-    command = sys.executable, "-m", "dvc", "config", *arguments
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        raise InputError(f"dvc config failed: {done.stderr.strip().splitlines()[-1]}")
-    return done.stdout.strip()
+    """Return what `dvc config` prints; raise ChildProcessError with the reason if it fails."""
+    return call(sys.executable, "-m", "dvc", "config", *arguments)
 
 
 def main() -> None:

@@ -18,6 +18,12 @@ def test_a_reason_that_is_not_utf8_is_escaped() -> None:
         commands.call(sys.executable, "-c", program)
 
 
+def test_where_dvc_asks_for_help_is_no_reason() -> None:
+    said = "ERROR: unexpected error - uid not found: 7\n\nHaving any troubles? Hit us up at x"
+    with pytest.raises(ChildProcessError, match=r"^ERROR: unexpected error - uid not found: 7$"):
+        commands.call(sys.executable, "-c", f"import sys; sys.exit({said!r})")
+
+
 def test_names_that_are_not_utf8_come_through() -> None:
     program = r"import os; os.write(1, b'caf\xe9\n')"
     assert commands.call(sys.executable, "-c", program) == "caf\udce9"
