@@ -15,7 +15,8 @@ FILE = r"[\w.][\w./-]*(?:/\*?|/[\w.-]+|\.(?:csv|html|json|keras|lock|md|npy|png|
 # What commands make, and what readers are told to make.
 MADE = [
     *(".checkpoints", ".dvc/config.local", ".dvc/tmp/rwlock", ".venv/bin/activate"),
-    *(".dvc/tmp/site", ".checkpoints/lock", ".venv/bin/pytest", "dvc_plots/index.html"),
+    *(".dvc/tmp/site", ".checkpoints/lock", "dvc_plots/index.html"),
+    *(".venv/bin/dvc", ".venv/bin/pytest"),
     *("data/raw/.gitignore", "data/raw/shapes.dvc", "data/raw/shapes/circle/0.jpg"),
     *("model.onnx", "about.json"),
 ]
