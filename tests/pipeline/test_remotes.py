@@ -11,9 +11,12 @@ from dvc.config_schema import REMOTE_SCHEMAS
 from ruamel.yaml import YAML
 
 from tests.builders import ROOT
+from tests.pages import follow
 from tests.project import Clone, Project, share
 from tests.remotes import Remote, started
 
+FROM_TRAIN = ["train", "evaluate", "visualize", "export"]
+RESULTS = ["dvc.lock", "reports/metrics.json", "reports/mistakes.csv"]
 SLOWER = "train.learning_rate", 0.00005
 
 
@@ -116,20 +119,21 @@ def publish(clone: Clone, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "stages", "conflicts", "side"),
+    ("how", "side", "key", "value", "stages", "conflicts"),
     [
-        ("visualize.dpi", 50, ["visualize"], ["dvc.lock"], "MERGE_HEAD"),
-        (
-            "seed",
-            1,
-            ["train", "evaluate", "visualize", "export"],
-            ["dvc.lock", "reports/metrics.json", "reports/mistakes.csv"],
-            "HEAD",
-        ),
+        ("merge", "MERGE_HEAD", "visualize.dpi", 50, ["visualize"], ["dvc.lock"]),
+        ("merge", "HEAD", "seed", 1, FROM_TRAIN, RESULTS),
+        ("rebase", "REBASE_HEAD", "seed", 1, FROM_TRAIN, RESULTS),
     ],
 )
-def test_a_merge_of_two_changed_parameters_takes_one_sides_results_and_reruns_what_differs(
-    stub: Project, key: str, value: int, stages: list[str], conflicts: list[str], side: str
+def test_two_changed_parameters_meet_with_one_sides_results_and_rerun_what_differs(
+    stub: Project,
+    how: str,
+    side: str,
+    key: str,
+    value: int,
+    stages: list[str],
+    conflicts: list[str],
 ) -> None:
     stub.run("git", "switch", "--quiet", "--create", "slower")
     stub.set(*SLOWER)
@@ -141,14 +145,15 @@ def test_a_merge_of_two_changed_parameters_takes_one_sides_results_and_reruns_wh
     assert stub.repro() == stages
     stub.commit("Another value elsewhere")
 
-    merge = stub.run("git", "merge", "slower", check=False)
-    assert sorted(re.findall(r"Merge conflict in (\S+)", merge.stdout)) == conflicts
+    stopped = stub.run("git", how, "slower", check=False)
+    assert sorted(re.findall(r"Merge conflict in (\S+)", stopped.stdout)) == conflicts
 
-    stub.run("git", "checkout", side, "--", "dvc.lock", "reports")
-    stub.run("dvc", "checkout", "--force")
-    assert stub.repro() == stages
-    stub.run("git", "commit", "--quiet", "--all", "--no-edit")
+    stub.env["GIT_EDITOR"] = "true"  # the message is fine
+    block, shown = (1, "REBASE_HEAD") if how == "rebase" else (0, "MERGE_HEAD")
+    printed = follow(stub, "docs/sharing.md", "Merge conflicts", block, {shown: side})
+    assert re.findall(r"Running stage '(\w+)'", printed) == stages
 
+    assert "On branch other\n" in stub.run("git", "status").stdout
     assert stub.repro() == []
     assert stub.contents() == stub.outputs()
     assert stub.run("git", "status", "--porcelain").stdout == ""

@@ -1,12 +1,16 @@
 """What docs/sharing.md promises beyond push and pull: colleagues, large data, other projects."""
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
 
 from tests.files import md5_of
+from tests.pages import follow
 from tests.project import Clone, Project, environment
+
+PAGE = "docs/sharing.md"
 
 
 def in_storage(project: Project) -> set[str]:
@@ -15,12 +19,18 @@ def in_storage(project: Project) -> set[str]:
     return {f"{path.parent.name}{path.name}" for path in folder.glob("??/*")}
 
 
-def test_a_colleague_with_another_home_pulls_without_any_setting(team: tuple[Clone, Clone]) -> None:
+def test_a_colleague_pulls_from_a_folder_to_which_the_whole_group_can_push(
+    team: tuple[Clone, Clone],
+) -> None:
     a, b = team
     folder = a.root.parent
-    a.run("dvc", "remote", "modify", "storage", "url", str(folder / "storage"))
+    storage = folder / "storage"
+    words = {"/mnt/team/mnist": str(storage), "chgrp team": f"chgrp {os.getgid()}"}
+    follow(a, PAGE, "A folder that all machines mount", 0, words)
     a.commit("The team's storage")
-    a.run("dvc", "push")
+    a.run("dvc", "push", umask=0o022)
+    made = [storage, *(path for path in storage.rglob("*") if path.is_dir())]
+    assert {path.stat().st_mode & 0o7777 for path in made} == {0o2775}
     a.run("git", "push", "--quiet")
     (folder / "another-home").mkdir()
     colleague = Clone(b.root, environment(folder / "another-home"))
@@ -53,13 +63,7 @@ def test_data_too_large_for_git_comes_from_the_remote(team: tuple[Clone, Clone])
     folder = a.root / "data/raw/named"
     shutil.copytree(a.root / "data/raw/mnist", folder)
     (folder / "classes.txt").write_text("".join(f"digit {i}\n" for i in range(10)))
-    a.run("dvc", "add", "data/raw/named")
-    a.run("git", "add", "data/raw/named.dvc", "data/raw/.gitignore")
-    a.run("git", "commit", "--quiet", "--message", "The data set named")
-    a.run("dvc", "exp", "run", "-S", "prepare.dataset=named")
-    a.run("git", "commit", "--quiet", "--all", "--message", "Named digits")
-    a.run("dvc", "push")
-    a.run("git", "push", "--quiet")
+    follow(a, PAGE, "Data too large for git", 0, {"NAME": "named"})
     assert "data/raw/named/" not in a.run("git", "ls-files", "data/raw").stdout
 
     b.run("git", "pull", "--quiet")
@@ -80,21 +84,19 @@ def test_a_pushed_experiment_is_applied_elsewhere_and_survives_a_clean_up_as_des
     b.run("dvc", "pull")
     b.run("dvc", "exp", "run", "-S", "visualize.dpi=50", "--name", "coarse")
     page = b.outputs()["reports/index.html"]
-    b.run("dvc", "exp", "push", "origin", "coarse")
+    name = {"NAME": "coarse"}
+    follow(b, PAGE, "Share an experiment without committing it", 0, name)
     b.run("dvc", "exp", "remove", "coarse")
+    a.run("git", "commit", "--quiet", "--allow-empty", "--message", "Meanwhile")
 
     clean_up = "dvc", "gc", "--all-commits", "--all-experiments", "--cloud", "--dry"
     assert page[2:] in a.run(*clean_up).stdout, "what a has not fetched would be deleted"
-    a.run("git", "fetch", "--quiet", "--all")
-    a.run("dvc", "exp", "pull", "origin", "--all-commits", "--no-cache")
-    assert page[2:] not in a.run(*clean_up).stdout
+    assert page[2:] not in follow(a, PAGE, "Clean up", 1)
 
-    a.run("dvc", "exp", "pull", "origin", "coarse")
-    a.run("dvc", "exp", "apply", "coarse")
+    assert "coarse" in follow(a, PAGE, "Share an experiment without committing it", 1, name)
     assert a.repro() == []
     assert a.outputs()["reports/index.html"] == page
-    a.run("dvc", "exp", "remove", "coarse")
-    a.run("dvc", "exp", "remove", "--git-remote", "origin", "coarse")
+    follow(a, PAGE, "Clean up", 0, name)
     assert "coarse" not in a.run("git", "ls-remote", "origin").stdout
 
 
@@ -102,8 +104,8 @@ def test_another_project_uses_the_model_and_the_data(
     team: tuple[Clone, Clone], tmp_path: Path
 ) -> None:
     a, b = team
-    a.run("git", "tag", "--annotate", "mnist-cnn@v1.0.0", "--message", "The first")
-    a.run("git", "push", "--quiet", "origin", "mnist-cnn@v1.0.0")
+    heading = "Use the model or the data in another project"
+    follow(a, PAGE, heading, 0)
     released = a.outputs()
     address = f"file://{tmp_path}/origin.git"
     other = Project(tmp_path / "other", b.env)
@@ -114,9 +116,9 @@ def test_another_project_uses_the_model_and_the_data(
     def received(name: str) -> str:
         return md5_of(other.root / name)
 
-    other.run("dvc", "artifacts", "get", address, "mnist-cnn", "--rev", "v1.0.0")
+    follow(other, PAGE, heading, 1, {"ADDRESS": address})
     assert received("model.keras") == released["models/model.keras"]
-    other.run("dvc", "get", address, "reports/index.html", "--rev", "main")
+    assert received("model.tflite") == released["models/model.tflite"]
     assert received("index.html") == released["reports/index.html"]
     other.run("dvc", "import", address, "reports/index.html", "--rev", "main", "--out", "page.html")
     assert received("page.html") == released["reports/index.html"]

@@ -4,12 +4,12 @@ import re
 import shutil
 import subprocess
 import sys
-import textwrap
 import zipfile
 from pathlib import Path
 
 from stages.common.paths import MODEL, TFLITE, TRY
 from tests.builders import ROOT
+from tests.pages import blocks
 from tests.project import Project
 
 
@@ -18,10 +18,7 @@ def test_its_programs_run_and_print_a_digit(exported_once: Path, tmp_path: Path)
     for path in exported_once / MODEL, exported_once / TFLITE, ROOT / "docs/five.png":
         shutil.copy(path, tmp_path)
     page = (ROOT / "docs/use.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", page, re.MULTILINE)
-    programs = [
-        text for text in map(textwrap.dedent, blocks) if "print(" in text and "$" not in text
-    ]
+    programs = [text for text in blocks(page) if "print(" in text and "$" not in text]
     assert len(programs) == 3
     for program in programs:
         command = [
