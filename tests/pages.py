@@ -11,8 +11,9 @@ from tests.project import Project
 def section(page: str, heading: str) -> str:
     """Return what stands below a heading of a page, up to the next heading."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    (found,) = re.findall(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", text, re.M | re.S)
-    return found
+    found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", text, re.M | re.S)
+    assert found, heading
+    return found[1]
 
 
 def blocks(text: str) -> list[str]:
