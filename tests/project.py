@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from tests import dvcs
 from tests.builders import ROOT, write_data_set, write_params
 from tests.files import md5_of, set_parameter
 
@@ -41,10 +42,16 @@ class Project:
     env: dict[str, str]
 
     def run(self, *command: str, check: bool = True, **options: Any) -> Any:
-        """Run a command; on an unexpected failure show what it printed."""
-        done = subprocess.run(
-            command, cwd=self.root, env=self.env, capture_output=True, text=True, **options
-        )
+        """Run a command; on an unexpected failure show what it printed.
+
+        With `options` for subprocess, DVC is a process of its own: see dvcs.py.
+        """
+        if command[0] == "dvc" and not options:
+            done = dvcs.run([*command[1:]], self.root, self.env)
+        else:
+            done = subprocess.run(
+                command, cwd=self.root, env=self.env, capture_output=True, text=True, **options
+            )
         if check and done.returncode:
             pytest.fail(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done
@@ -167,7 +174,7 @@ def duplicate(project: Project, folder: Path) -> Project:
 
 def fork(project: Project, *runs: str, **options: Any) -> list[Run]:
     """Run stages one after the other, and return how each ended: see forks.py."""
-    done = project.run(sys.executable, str(ROOT / "tests/forks.py"), *runs, **options)
+    done = project.run("python", str(ROOT / "tests/forks.py"), *runs, **options)
     return [Run(*found) for found in json.loads(done.stdout)]
 
 
