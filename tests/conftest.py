@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -55,8 +54,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the slow tests first, so that at the end no process waits for another's slow one."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Let no process wait for another's.
+
+    Slow tests come first, so that none is left at the end. The first of them makes the projects
+    that take longest; meanwhile others run those that share no project, then those that do.
+    """
+
+    def uses(name: str, item: pytest.Item) -> bool:
+        return name in getattr(item, "fixturenames", ())
+
+    maker = next((item for item in items if uses("shapes_once", item)), None)
+
+    def order(item: pytest.Item) -> tuple[bool, ...]:
+        slow = item.get_closest_marker("slow") is not None
+        return item is not maker, not slow, slow and uses("make_once", item)
+
+    items.sort(key=order)
     for item in items:
         if item.get_closest_marker("weekly") and "WEEKLY" not in os.environ:
             item.add_marker(pytest.mark.skip(reason="is for the weekly workflow: set WEEKLY=1"))
@@ -239,23 +252,3 @@ def team(team_once: Project, tmp_path: Path) -> tuple[Clone, Clone]:
     duplicate(team_once, tmp_path)
     a, b = (Clone(tmp_path / name, environment(tmp_path / "home")) for name in ("clone", "b"))
     return a, b
-
-
-@pytest.fixture(scope="session")
-def tried_once(make_once: MakeOnce, reproduced_once: Project) -> Project:
-    """The reproduced project with an experiment, `slower`, in its workspace. It is shared."""
-
-    def make(folder: Path) -> None:
-        project = duplicate(reproduced_once, folder)
-        done = project.run(
-            "dvc", "exp", "run", "--name", "slower", "-S", "train.learning_rate=0.00005"
-        )
-        ran = re.findall(r"Running stage '(\w+)'", done.stdout)
-        assert ran == ["train", "evaluate", "visualize", "export"]
-
-    return make_once("tried", make)
-
-
-@pytest.fixture
-def tried(tried_once: Project, tmp_path: Path) -> Project:
-    return duplicate(tried_once, tmp_path)

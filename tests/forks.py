@@ -2,9 +2,10 @@
 
 A program; each argument is a run: the name of a stage, and after a colon perhaps the point at which
 it kills itself; after an @, a file that becomes params.yaml before. Each run is a fork of this
-process, which imports TensorFlow once for all of them. `forget` removes all checkpoints; between
-`two-devices` and `one-device`, two virtual devices of the CPU stand for two GPUs. Prints a JSON
-list with the exit code of each run, what it printed, and the md5 of what its outputs' folders had.
+process, which imports TensorFlow once for all of them. `cd FOLDER` goes there; `forget` removes all
+checkpoints; between `two-devices` and `one-device`, two virtual devices of the CPU stand for two
+GPUs. Prints a JSON list with the exit code of each run, what it printed, and the md5 of what its
+outputs' folders had.
 """
 
 import hashlib
@@ -57,7 +58,6 @@ POINTS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "in the first batch": (batches, "translate", lambda real: at_call(1, real)),
     "inside an epoch": (batches, "translate", lambda real: at_call(24, real)),
     "while a checkpoint is written": (Path, "write_bytes", lambda real: at_call(2, real, half)),
-    "before a checkpoint is flushed": (os, "fsync", lambda real: at_call(2, real)),
     "before a checkpoint is renamed": (Path, "replace", lambda real: at_call(2, real)),
     "between epochs": (seeding, "seed_dropout", lambda real: at_call(2, real)),
     "before the model is saved": (archive, "save", lambda _: kill),
@@ -133,10 +133,12 @@ def fork(argument: str, devices: int) -> tuple[int, str, dict[str, str]]:
 if __name__ == "__main__":
     found, devices = [], 1
     for argument in sys.argv[1:]:
-        match argument:
-            case "forget":
+        match argument.split():
+            case ["cd", folder]:
+                os.chdir(folder)
+            case ["forget"]:
                 shutil.rmtree(CHECKPOINTS)
-            case "one-device" | "two-devices":
+            case ["one-device" | "two-devices"]:
                 devices = 1 if argument == "one-device" else 2
             case _:
                 found.append(fork(argument, devices))

@@ -16,8 +16,8 @@ import yaml
 from tests.project import Project, environment, fork
 
 EPOCHS = 6
-# Random kills of `dvc repro`: a few by default, more where somebody asks.
-KILLS = int(os.environ.get("KILLS", "2"))
+# Random kills of `dvc repro`: one with each signal by default, more where somebody asks.
+KILLS = int(os.environ.get("KILLS", "3"))
 
 # In this order: each kill finds what the one before left behind.
 POINTS = (
@@ -25,7 +25,6 @@ POINTS = (
     "in the first batch",
     "inside an epoch",
     "while a checkpoint is written",
-    "before a checkpoint is flushed",
     "before a checkpoint is renamed",
     "between epochs",
     "inside an epoch",
@@ -58,20 +57,20 @@ def folder(prepared: Path) -> Project:
     return Project(prepared, environment(prepared.parent))
 
 
-def test_a_dozen_kills_and_another_training_between_them_change_no_byte(folder: Project) -> None:
+def test_kills_anywhere_and_another_training_between_them_change_no_byte(folder: Project) -> None:
     for key, value in DEMANDING.items():
         folder.set(f"train.{key}", value)
     for name, seed in ("other", 1), ("same", 42):
         folder.set("seed", seed)
         shutil.copy(folder.root / "params.yaml", folder.root.parent / f"{name}.yaml")
     kills = [f"train:{point}" for point in POINTS]
-    kills[8:8] = ["train@../other.yaml", "train:before the first epoch@../same.yaml"]
+    kills[7:7] = ["train@../other.yaml", "train:before the first epoch@../same.yaml"]
     *killed, resumed, whole = fork(folder, *kills, "train", "forget", "train")
     (other,) = (run for run in killed if not run.code)
     assert {run.code for run in killed if run != other} == {-signal.SIGKILL}
     epochs = [re.findall(r"Resuming after epoch (\d)", run.text) for run in killed]
     assert [int(found[0]) if found else 0 for found in epochs] == [
-        *(0, 0, 0, 2, 2, 2, 2, 3),
+        *(0, 0, 0, 2, 2, 2, 3),
         *(0, 5),  # the other training, and then the same again
         *(5, 6, 6, 6),
     ]
@@ -104,23 +103,33 @@ def remove_a_torn_lock(project: Project) -> bool:
     return False
 
 
+@pytest.mark.parametrize(
+    ("kind", "seconds"), [("stub", 3), pytest.param("reproduced", 12, marks=pytest.mark.weekly)]
+)
 def test_a_repro_killed_at_random_moments_ends_with_the_same_lock(
-    project: Project, reproduced_once: Project
+    kind: str, seconds: int, request: pytest.FixtureRequest
 ) -> None:
+    project: Project = request.getfixturevalue(kind)
+    before = project.outputs()
+
+    def begin_again() -> None:
+        """Leave nothing in the cache to be restored from."""
+        for path in "dvc.lock", ".dvc/cache", ".checkpoints", "data/prepared", "models", "reports":
+            project.run("rm", "-rf", path)
+
+    begin_again()
     chance = random.Random(42)  # noqa: S311
     signals = signal.SIGKILL, signal.SIGINT, signal.SIGTERM
     killed = torn = 0
     while killed < KILLS:
-        if kill_after(project, chance.uniform(1, 12), signals[killed % 3]):
+        if kill_after(project, chance.uniform(seconds / 10, seconds), signals[killed % 3]):
             killed += 1
             torn += remove_a_torn_lock(project)
-            continue
-        # It came through: begin again, with nothing in the cache to be restored from.
-        assert project.outputs() == reproduced_once.outputs()
-        for path in "dvc.lock", ".dvc/cache", "data/prepared", "models", "reports":
-            project.run("rm", "-rf", path)
+        else:
+            assert project.outputs() == before
+            begin_again()
     project.repro()
-    assert project.outputs() == reproduced_once.outputs()
+    assert project.outputs() == before
     print(f"{killed} kills survived; {torn} times DVC left a torn dvc.lock")
 
 

@@ -73,20 +73,23 @@ def test_it_answers_as_evaluate_does(real: Page, reproduced_once: Project) -> No
     np.testing.assert_array_equal(found.argmax(axis=1), expected.argmax(axis=1))
 
 
-def networks() -> dict[str, keras.Model]:
-    """Return a network for each way of writing it, and one with every layer that may come."""
-    found = {
-        name: model.build(model_params(architecture=name), SHAPE, 10)
-        for name in ("compact", "explicit", "functional")
-    }
-    averaged = model_params(
-        filters=[4, 6, 5],
-        padding=["valid", "same", "same"],
-        pool_size=[2, 2, 1],
-        dense_units=None,
-    )
-    found["averaged"] = model.build(averaged, SHAPE, 10)
-    found["every layer"] = keras.Sequential(
+# Ways of writing a network, and what else params.yaml can say of one.
+NETWORKS: dict[str, dict[str, object]] = {
+    "compact": {},
+    "explicit": {"architecture": "explicit"},
+    "functional": {"architecture": "functional"},
+    "averaged": {
+        "filters": [4, 6, 5],
+        "padding": ["valid", "same", "same"],
+        "pool_size": [2, 2, 1],
+        "dense_units": None,
+    },
+}
+
+
+def every_layer() -> keras.Model:
+    """Return a network with every layer that may come."""
+    return keras.Sequential(
         [
             keras.Input((13, 10, 3)),
             layers.Conv2D(5, (4, 3), padding="same", activation="relu"),
@@ -99,24 +102,23 @@ def networks() -> dict[str, keras.Model]:
             layers.Softmax(),
         ]
     )
-    for network in found.values():
-        seeding.draw_weights(network, seed=1)
-        # Larger weights give answers that are not all alike, and biases that are not 0.
-        network.set_weights([2 * array + 0.1 for array in network.get_weights()])
-    return found
 
 
-@pytest.mark.parametrize("name", ["compact", "explicit", "functional", "averaged", "every layer"])
+@pytest.mark.parametrize("name", [*NETWORKS, "every layer"])
 def test_every_network_that_params_can_express_is_computed(
     name: str, browser: Browser, tmp_path: Path
 ) -> None:
-    network = networks()[name]
     images: np.ndarray
-    if name == "every layer":
-        images = np.random.default_rng(0).random((300, 13, 10, 3), np.float32)
-    else:
+    if name in NETWORKS:
+        network = model.build(model_params(**NETWORKS[name]), SHAPE, 10)
         digits = idx.read_array(MNIST / "t10k-images-idx3-ubyte.gz", 3)[:300]
         images = digits[..., np.newaxis] / np.float32(255)
+    else:
+        network = every_layer()
+        images = np.random.default_rng(0).random((300, 13, 10, 3), np.float32)
+    seeding.draw_weights(network, seed=1)
+    # Larger weights give answers that are not all alike, and biases that are not 0.
+    network.set_weights([2 * array + 0.1 for array in network.get_weights()])
     expected = network.predict(images, verbose=0)
     names = [f"class {i}" for i in range(expected.shape[1])]
     page, trouble = look(browser, write(tmp_path, network, names, drawn=True), 1280, "light")

@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 
 import pytest
@@ -16,6 +17,7 @@ REQUIRED: list[str] = PYPROJECT["project"]["dependencies"]
 OPTIONAL: dict[str, list[str]] = PYPROJECT["project"]["optional-dependencies"]
 # What requirements/dev.txt installs: see the Makefile.
 FOR_TESTS = ("pipeline", "dev", "s3", "ssh", "sweep")
+PROVIDERS = packages_distributions()
 # The extras that a package may use; those that are installed alone have none.
 EXTRAS = {
     "stages": ("pipeline",),
@@ -36,6 +38,7 @@ def declared(extras: tuple[str, ...]) -> set[str]:
     return {normalise(re.split(r"[\[<>=!~; ]", name)[0]) for name in requirements}
 
 
+@cache
 def imported(folder: str) -> set[str]:
     """Return what each absolute import in a folder names, wherever it stands, dotted."""
     names = set()
@@ -50,15 +53,14 @@ def imported(folder: str) -> set[str]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_import_is_declared(package: str) -> None:
-    providers = packages_distributions()
     known = declared(EXTRAS.get(package, ()))
     modules = {name.partition(".")[0] for name in imported(package)}
     others = modules - sys.stdlib_module_names - set(PACKAGES)
     undeclared = {
-        module: providers.get(module)
+        module: PROVIDERS.get(module)
         for module in others
         # Several distributions share a namespace, such as ruamel.
-        if not known & {normalise(name) for name in providers.get(module, [])}
+        if not known & {normalise(name) for name in PROVIDERS.get(module, [])}
     }
     assert undeclared == {}, "declare them in pyproject.toml"
 

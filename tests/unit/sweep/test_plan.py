@@ -95,11 +95,11 @@ def test_the_seed_draws_a_sample_that_a_larger_one_contains(tmp_path: Path) -> N
 
 def test_a_few_of_many_combinations_are_drawn_and_checked_at_once() -> None:
     digits = ",".join(map(str, range(1, 11)))
-    keys = "seed", "train.epochs", "model.dense_units", "visualize.mistakes", "train.threads"
+    keys = "seed", "train.epochs", "model.dense_units", "visualize.mistakes"
     started = time.process_time()
-    drawn = choose(*(f"{key}={digits}" for key in keys), samples=20)  # of 100,000
+    drawn = choose(*(f"{key}={digits}" for key in keys), samples=20)  # of 10,000
     assert len({trial.name for trial in drawn}) == 20
-    assert time.process_time() - started < 20
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(

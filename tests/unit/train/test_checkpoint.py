@@ -57,8 +57,8 @@ def test_a_damaged_checkpoint_is_noticed_wherever_the_damage_is(
     path, model = saved
     content = path.read_bytes()
     before = state(model)
-    damaged = [content[:n] for n in range(0, len(content), 97)]
-    damaged += [flip_a_byte(content, n) for n in range(0, len(content), 7)]
+    damaged = [content[:n] for n in range(0, len(content), 197)]
+    damaged += [flip_a_byte(content, n) for n in range(0, len(content), 29)]
     for bad in damaged:
         path.write_bytes(bad)
         assert checkpoint.restore(path, model) == ([], [])
