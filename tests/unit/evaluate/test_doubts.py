@@ -39,10 +39,12 @@ def test_the_least_likely_label_is_the_most_doubtful_one_in_all_parts() -> None:
 
 
 def test_equally_likely_labels_stay_in_the_order_of_parts_and_images() -> None:
-    found = doubts.contradict(np.tile(CERTAIN[:1], (30, 1)), np.full(30, 2), [])
+    labels = np.tile([1, 2], 30)  # the probabilities of which are 0.2 and 0.1
+    found = doubts.contradict(np.tile(CERTAIN[:1], (60, 1)), labels, [])
     ranked = doubts.rank({"validation": found, "test": found})
-    assert ranked["part"].tolist() == ["validation"] * 30 + ["test"] * 30
-    assert ranked["index"].tolist() == [*range(30), *range(30)]
+    assert ranked["part"].tolist() == (["validation"] * 30 + ["test"] * 30) * 2
+    odd, even = [*range(1, 60, 2)], [*range(0, 60, 2)]
+    assert ranked["index"].tolist() == odd * 2 + even * 2
 
 
 def test_a_thousand_doubts_are_enough() -> None:
