@@ -126,7 +126,6 @@ def write_prepared(folder: Path) -> None:
     set_parameter(folder / paths.PARAMS, "model.filters", FILTERS)
     with contextlib.chdir(folder):
         prepare.main()
-        paths.FILES.write_text('{"train": [], "test": []}\n')
         paths.MODEL.parent.mkdir()
         paths.PORTABILITY.write_text("shown\n")
         paths.SUMMARY.write_text("Total params\n")

@@ -15,7 +15,6 @@ CLASSES = Path("data/prepared/classes.txt")
 FILES = Path("data/prepared/files.json")  # which picture each row of the images is
 COPIES = Path("data/prepared/copies.csv")  # test images that are nearly training images
 PICTURES = Path("data/prepared/pictures.json")  # how predict prepares a picture
-FILES = Path("data/prepared/files.json")  # which picture each row of the images was
 
 MODEL = Path("models/model.keras")
 TFLITE = Path("models/model.tflite")  # predict reads it
