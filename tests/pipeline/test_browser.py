@@ -54,3 +54,19 @@ def test_its_headings_are_an_outline(browser: Browser, pages: dict[str, Path]) -
     links = page.evaluate("[...document.querySelectorAll('nav a')].map(a => a.hash.slice(1))")
     assert links == page.evaluate("[...document.querySelectorAll('section')].map(s => s.id)")
     page.context.close()
+
+
+def test_on_paper_what_is_folded_is_there_except_for_long_lists(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    page, _ = look(browser, pages["many"], 680, "light")
+    folded = "#model pre:not(.command)", "#confusions details img", "#confusions details th"
+    long = "#mistakes details", "nav"
+
+    def visible(selector: str) -> bool:
+        return bool(page.locator(selector).last.evaluate("element => element.checkVisibility()"))
+
+    assert [visible(selector) for selector in folded + long] == [False] * 3 + [True] * 2
+    page.emulate_media(media="print")
+    assert [visible(selector) for selector in folded + long] == [True] * 3 + [False] * 2
+    page.context.close()
