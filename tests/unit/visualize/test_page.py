@@ -137,12 +137,24 @@ def test_mistakes_are_shown_with_their_names_the_most_confident_first(page: str)
 
 def test_what_may_be_labelled_wrong_is_shown_with_where_to_find_it(page: str) -> None:
     shown = text(section(page, "doubts"))
-    assert "These labels may be wrong. Of all images, those of training too," in shown
+    assert "These labels may be wrong. Of all training, validation and test images, these" in shown
+    assert "left out" not in shown
     assert shown.endswith(
         'labelled é & è , read as "q" , 75.0% training, image 5 '
         "labelled <b> , read as é & è , 50.0% validation, image 1230 "
         'labelled é & è , read as "q" , 80.0% test, image 3'
     )
+
+
+def test_labels_that_were_learnt_by_heart_are_said_to_be_left_out(
+    folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    doubts = (tmp_path / paths.DOUBTS).read_text().replace("train,5,,1,2,0.75\n", "")
+    (tmp_path / paths.DOUBTS).write_text(doubts)
+    shown = text(section(draw(tmp_path), "doubts"))
+    assert "Of all validation and test images, these are the 2 labels" in shown
+    assert "Training images are left out" in shown
 
 
 def test_it_says_which_answers_to_trust(page: str) -> None:
