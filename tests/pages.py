@@ -21,6 +21,16 @@ def blocks(text: str) -> list[str]:
     return [textwrap.dedent(b) for b in re.findall(r"(?:^    .*\n|^\n(?=    ))+", text, re.M)]
 
 
+def transcript(text: str) -> dict[str, str]:
+    """Return what the commands that a text shows after `$` print there."""
+    shown = (re.split(r"^\$ ", block, flags=re.M)[1:] for block in blocks(text))
+    return {
+        command: output.strip()
+        for parts in shown
+        for command, _, output in (part.partition("\n") for part in parts)
+    }
+
+
 def follow(
     project: Project, page: str, heading: str, block: int, words: dict[str, str] | None = None
 ) -> str:
