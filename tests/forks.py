@@ -2,10 +2,9 @@
 
 A program; each argument is a run: the name of a stage, and after a colon perhaps the point at which
 it kills itself; after an @, a file that becomes params.yaml before. Each run is a fork of this
-process, which imports TensorFlow once for all of them. `cd FOLDER` goes there; `forget` removes all
-checkpoints; between `two-devices` and `one-device`, two virtual devices of the CPU stand for two
-GPUs. Prints a JSON list with the exit code of each run, what it printed, and the md5 of what its
-outputs' folders had.
+process, which imports TensorFlow once for all of them. `forget` removes all checkpoints; between
+`two-devices` and `one-device`, two virtual devices of the CPU stand for two GPUs. Prints a JSON
+list with the exit code of each run, what it printed, and the md5 of what its outputs' folders had.
 """
 
 import hashlib
@@ -133,12 +132,10 @@ def fork(argument: str, devices: int) -> tuple[int, str, dict[str, str]]:
 if __name__ == "__main__":
     found, devices = [], 1
     for argument in sys.argv[1:]:
-        match argument.split():
-            case ["cd", folder]:
-                os.chdir(folder)
-            case ["forget"]:
+        match argument:
+            case "forget":
                 shutil.rmtree(CHECKPOINTS)
-            case ["one-device" | "two-devices"]:
+            case "one-device" | "two-devices":
                 devices = 1 if argument == "one-device" else 2
             case _:
                 found.append(fork(argument, devices))

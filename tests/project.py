@@ -174,7 +174,7 @@ def duplicate(project: Project, folder: Path) -> Project:
 
 def fork(project: Project, *runs: str, **options: Any) -> list[Run]:
     """Run stages one after the other, and return how each ended: see forks.py."""
-    done = project.run("python", str(ROOT / "tests/forks.py"), *runs, **options)
+    done = project.run(sys.executable, str(ROOT / "tests/forks.py"), *runs, **options)
     return [Run(*found) for found in json.loads(done.stdout)]
 
 
