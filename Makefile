@@ -120,6 +120,7 @@ lock: .venv/dev setup  ## lock the newest versions of all packages, with hashes
 # pip is installed last: without it, the environment is incomplete.
 .venv/bin/pip:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11, 3.12 or 3.13 is needed, the versions that TensorFlow has builds for; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" % v)'
+	@echo "Making an environment in .venv" >&2
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
 		echo "$(PYTHON) could not make .venv, which was removed again; Debian and Ubuntu need the package python3-venv" >&2; \
 		exit 1; }

@@ -161,6 +161,7 @@ def test_an_environment_that_could_not_be_completed_is_removed(folder: Path) -> 
         write_script(folder / "system" / name, "touch used")
     done = make(folder, "repro", "PYTHON=./python", PATH=f"{folder}/system:/usr/bin:/bin")
     assert done.returncode
+    assert done.stderr.startswith("Making an environment in .venv\n"), "which takes seconds"
     assert "need the package python3-venv" in done.stderr
     assert not (folder / ".venv").exists()
     assert not (folder / "used").exists()
