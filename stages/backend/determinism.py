@@ -93,9 +93,12 @@ def shown() -> list[keras.layers.Layer]:
     return [
         keras.layers.Conv2D(1, 3, activation="relu"),
         keras.layers.Conv2D(1, 3),
+        keras.layers.Conv2D(1, 3, padding="same", activation="relu"),
+        keras.layers.Conv2D(1, 3, padding="same"),
         keras.layers.MaxPooling2D(2),
         keras.layers.ReLU(),
         keras.layers.Flatten(),
+        keras.layers.GlobalAveragePooling2D(),
         keras.layers.Dropout(0.5),
         keras.layers.Dense(1, activation="relu"),
         keras.layers.Dense(1),

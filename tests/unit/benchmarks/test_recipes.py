@@ -1,4 +1,4 @@
-"""The recipes are whole sets of parameters, those for MNIST of the same network."""
+"""The recipes are whole sets of parameters, those for MNIST of no larger network."""
 
 from pathlib import Path
 from typing import Any
@@ -59,14 +59,16 @@ def test_a_recipe_gives_the_same_parameters_whatever_was_set_before(
 
 
 @pytest.mark.parametrize("name", recipes.FOR_MNIST)
-def test_a_recipe_for_mnist_trains_the_same_network(name: str, tmp_path: Path) -> None:
+def test_a_recipe_for_mnist_trains_a_network_that_is_no_larger_than_the_default(
+    name: str, tmp_path: Path
+) -> None:
     write_params(tmp_path)
     path = tmp_path / "params.yaml"
     apply_overrides(path, overrides(name))
     document = load_yaml(path)
     params.check("train", document["train"], TrainParams)
     network = params.check("model", document["model"], ModelParams)
-    assert model.build(network, SHAPE, 10).count_params() == 70_378
+    assert model.build(network, SHAPE, 10).count_params() <= 70_378
 
 
 def test_the_table_has_mean_spread_worst_and_time_against_the_default() -> None:
