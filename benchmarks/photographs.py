@@ -47,6 +47,7 @@ def run_all(source: Path, splits: bool) -> Iterator[dict[str, Any]]:
     for seed in SEEDS:
         dataset = copy_pictures(source, f"split{seed}-" if splits else "")
         for name, changes in PARAMETERS.items():
+            measure_run(f"git restore {PARAMS}")  # what the other set of parameters left
             data = f"prepare.dataset={dataset}", "prepare.image_size=[64,64]"
             apply_overrides(PARAMS, [*changes, *data, f"seed={seed}"])
             run = measure_run("dvc repro evaluate")

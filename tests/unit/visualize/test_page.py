@@ -72,8 +72,10 @@ def test_the_page_shows_metrics_data_and_every_parameter(page: str) -> None:
     assert pairs["Baseline"] == "25.00%"
     assert pairs["Test accuracy"] == "50.00%"
     assert (pairs["Mistakes"], pairs["Loss"], pairs["Macro F1"]) == ("4", "0.5000", "0.7000")
-    assert pairs["Calibration error"] == "6.25%"
-    assert (pairs["Training images"], pairs["Test images"], pairs["Classes"]) == ("1,234", "8", "4")
+    assert pairs["Calibration error"] == "6.25 points"
+    parts = ("Training images", "Validation images", "Test images")
+    assert [pairs[part] for part in parts] == ["1,111", "123", "8"]
+    assert pairs["Classes"] == "4"
     assert pairs["Image"] == "6 by 5 pixels"
     assert (pairs["seed"], pairs["prepare.dataset"], pairs["model.filters"]) == (
         "42",
@@ -92,7 +94,7 @@ def test_the_head_tells_accuracy_and_its_interval_and_what_validation_reached(pa
     validation = "On the 123 images held out for validation, the last epoch reached 80.00%"
     assert f"{validation} (loss 0.4000)" in page
     low, high = binomtest(98, 123).proportion_ci(method="wilson")
-    assert f"this accuracy's 95% interval, {low:.2%} to {high:.2%}, may be chance" in page
+    assert f"between {low:.2%} and {high:.2%} may differ by chance alone" in page
     assert "no better" not in page
 
 
@@ -140,9 +142,9 @@ def test_what_may_be_labelled_wrong_is_shown_with_where_to_find_it(page: str) ->
     assert "These labels may be wrong. Of all training, validation and test images, these" in shown
     assert "left out" not in shown
     assert shown.endswith(
-        'labelled é & è , read as "q" , 75.0% training, image 5 '
-        "labelled <b> , read as é & è , 50.0% validation, image 1230 "
-        'labelled é & è , read as "q" , 80.0% test, image 3'
+        'labelled é & è , read as "q" , 75.0% training image 5 '
+        "labelled <b> , read as é & è , 50.0% validation image 1230 "
+        'labelled é & è , read as "q" , 80.0% test image 3'
     )
 
 
@@ -153,7 +155,7 @@ def test_labels_that_were_learnt_by_heart_are_said_to_be_left_out(
     doubts = (tmp_path / paths.DOUBTS).read_text().replace("train,5,,1,2,0.75\n", "")
     (tmp_path / paths.DOUBTS).write_text(doubts)
     shown = text(section(draw(tmp_path), "doubts"))
-    assert "Of all validation and test images, these are the 2 labels" in shown
+    assert "Of all validation and test images, these are the 2 whose label" in shown
     assert "Training images are left out" in shown
 
 
@@ -177,7 +179,7 @@ def test_pictures_have_the_names_of_their_files_and_the_parameters_that_apply_to
     (tmp_path / paths.DOUBTS).write_text(doubts)
     named = draw(tmp_path)
     assert 'é & è read as "q" , 80.0% a&b/3\\n.png' in text(section(named, "mistakes"))
-    assert 'labelled é & è , read as "q" , 75.0% training, x.png' in text(section(named, "doubts"))
+    assert 'labelled é & è , read as "q" , 75.0% training x.png' in text(section(named, "doubts"))
     assert "prepare.centre_ink" in page
     assert "prepare.centre_ink" not in named
 
@@ -185,7 +187,7 @@ def test_pictures_have_the_names_of_their_files_and_the_parameters_that_apply_to
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ("", "No test image is nearly a copy of a training image."),
+        ("", "No test image is nearly the same as a training image"),
         ("7,2,0.5\n9,2,1.5\n", "1 test image is nearly a copy of a training image, which makes"),
         ("7,2,0.5\n9,3,1.5\n", "2 test images are nearly copies of training images, which makes"),
     ],
@@ -282,8 +284,8 @@ def test_parameters_are_listed_whatever_they_are_and_as_many_mistakes_are_shown_
 @pytest.mark.parametrize(
     ("portable", "said"),
     [
-        ("shown", "gives every output again, byte for byte, on any x86-64 CPU with AVX2"),
-        ("expected", "probably gives every output again, byte for byte, on any x86-64 CPU"),
+        ("shown", "gives every file again, byte for byte, on any x86-64 CPU with AVX2"),
+        ("expected", "probably gives every file again, byte for byte, on any x86-64 CPU"),
         (
             "it was trained on 2 GPUs (<T4>)",
             "differ, because it was trained on 2 GPUs (&lt;T4&gt;).",
@@ -308,7 +310,7 @@ def test_a_model_that_is_no_better_than_the_commonest_class_is_said_to_be_so(
     metrics = json.loads(path.read_text())
     metrics["test"]["accuracy"] = metrics["test"]["baseline"]
     path.write_text(json.dumps(metrics))
-    said = "What always naming the commonest class would give: the network is no better"
+    said = "The accuracy of always naming the commonest class: the network is no better"
     assert said in draw(tmp_path)
 
 
