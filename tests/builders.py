@@ -172,7 +172,8 @@ def write_results(folder: Path, names: list[str], table: pd.DataFrame) -> Path:
     test |= {"macro_f1": 0.7, "ece": 0.0625, "images": images}
     test |= {"accuracy_at_99": 0.76, "accuracy_at_95": 0.77, "accuracy_at_90": 0.78}
     validation = {"loss": 0.4, "accuracy": 0.8, "images": 123}
-    metrics = {"train": {"portable": "shown"}, "validation": validation, "test": test}
+    training = {"portable": "shown", "by_heart": False}
+    metrics = {"train": training, "validation": validation, "test": test}
     (folder / paths.METRICS).write_text(json.dumps(metrics))
     table.to_csv(folder / paths.PREDICTIONS, index_label="index")
     class_scores = scores.score_classes(table, len(names))

@@ -55,22 +55,22 @@ def main() -> None:
     if never := int(class_scores["precision"].isna().sum()):
         print(f"Never predicted:     {never} of {len(class_scores)} classes")
 
-    learnt = inference.predict(model, training_images)
-    found = doubts.contradict(learnt, training_labels, files["train"])
+    found = doubts.search(model, training_images, training_labels, files["train"])
     parts = {"train": found[found["index"] < first], "validation": found[found["index"] >= first]}
     parts["test"] = doubts.contradict(probabilities, labels, files["test"])
     share, validation_share = len(parts["train"]) / first, len(parts["validation"]) / (n - first)
-    if doubts.are_by_heart(share, validation_share):
+    if by_heart := doubts.are_by_heart(share, validation_share):
         print(
-            f"Learnt by heart:     the training labels, of which it contradicts {share:.2%}, and "
-            f"{validation_share:.2%} in validation: {paths.DOUBTS} leaves them out"
+            f"Learnt by heart:     the network contradicts {share:.2%} of the training labels, but "
+            f"{validation_share:.2%} of the validation labels: {paths.DOUBTS} leaves the former out"
         )
         del parts["train"]
     mapped = most_confident(predictions, shown.mistakes)
     rows, answers = mapped["index"].to_numpy(), mapped["predicted"].to_numpy()
     maps = occlusion.draw_maps(model, images, rows, answers)
 
-    metrics = {"train": {"portable": portable}, "validation": validation, "test": test}
+    training = {"portable": portable, "by_heart": by_heart}
+    metrics = {"train": training, "validation": validation, "test": test}
     write_text(paths.METRICS, json.dumps(metrics, indent=2) + "\n")
     mistakes = predictions.loc[~correct, ["index", "actual", "predicted"]]
     write_table(paths.MISTAKES, doubts.add_files(mistakes, files["test"]))

@@ -1,4 +1,4 @@
-"""Labels that may be wrong: those that the model finds least likely.
+"""Labels that may be wrong: of those that the model contradicts, the least likely ones.
 
 `python -m benchmarks.doubts` counts how many wrong labels are among the first.
 """
@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from stages.backend import inference
+from stages.backend.runtime import keras
 from stages.common.errors import printable
 from stages.evaluate.scores import tabulate
 
@@ -29,6 +31,20 @@ def contradict(probabilities: np.ndarray, labels: np.ndarray, files: Sequence[st
     return add_files(table[table["actual"] != table["predicted"]], files)
 
 
+def search(
+    model: keras.Model, images: np.ndarray, labels: np.ndarray, files: Sequence[str]
+) -> pd.DataFrame:
+    """Return what `contradict` finds in `images`, in memory that doesn't grow with their number."""
+    found, first = [], 0
+    for batch in inference.batches(images):
+        rows = slice(first, first + len(batch))
+        part = contradict(inference.predict(model, batch), labels[rows], files[rows])
+        part["index"] += first
+        found.append(part)
+        first = rows.stop
+    return pd.concat(found)
+
+
 def add_files(table: pd.DataFrame, files: Sequence[str]) -> pd.DataFrame:
     """Return `table` with a column `file` after its `index`: a row's picture, in printable text."""
     names = [printable(files[index]) if files else "" for index in table["index"]]
@@ -46,9 +62,10 @@ def are_by_heart(share: float, validation_share: float) -> bool:
 
 
 def rank(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the most doubtful images that `contradict` found in all parts, by their names.
+    """Return the most doubtful images of the tables that `contradict` returned for each part.
 
-    The least likely label comes first. Labels that are equally likely stay in the parts' order.
+    `parts` has them by the parts' names. The least likely label comes first; labels that are
+    equally likely stay in the parts' order.
     """
     # Neither the confidence of the answer nor its distance from the label's finds more of them.
     found = pd.concat(parts, names=["part"]).reset_index("part")

@@ -17,8 +17,8 @@ def draw_maps(
     """Return where `model` looked in the `rows` of `images`, float32 (rows, height, width).
 
     A pixel holds the share, in [0, 1], of the confidence in the image's answer, of (rows,), that
-    goes when a patch there is covered: the mean of all patches that cover the pixel. It is 0 where
-    the confidence grows.
+    goes when a patch there is covered: the mean of all patches that cover the pixel. A patch under
+    which the confidence grows counts as 0.
     From Zeiler and Fergus, Visualizing and understanding convolutional networks, arXiv 1311.2901.
     """
     maps = np.zeros((len(rows), *images.shape[1:3]), np.float32)

@@ -34,7 +34,7 @@ def main() -> None:
     scores = pd.read_csv(paths.CLASS_SCORES)
     bins = pd.read_csv(paths.CALIBRATION)
     doubts = pd.read_csv(paths.DOUBTS, keep_default_na=False)
-    maps = np.load(paths.MAPS)
+    maps = np.load(paths.MAPS, mmap_mode="r")
     kernels = np.load(paths.KERNELS)
 
     figures.use_style()
@@ -62,7 +62,7 @@ def main() -> None:
         validation_interval=wilson(
             round(validation["accuracy"] * validation["images"]), validation["images"]
         ),
-        copies=copies["test"].nunique(),
+        copies=len(copies),
         names=names,
         training_images=len(x_train),
         shape=x_test.shape,
@@ -79,7 +79,6 @@ def main() -> None:
             for row in doubts.head(DOUBTS).itertuples()
         ],
         more_doubts=len(doubts) > DOUBTS,
-        learnt="train" not in set(doubts["part"]),
         bins=bins,
         kernels=kernels.shape[-1],
         md5=md5(paths.MODEL),

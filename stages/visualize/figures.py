@@ -91,6 +91,7 @@ def draw_confusions(predictions: pd.DataFrame, labels: Sequence[str]) -> Figure:
 def draw_trust(trust: pd.DataFrame) -> Figure:
     """Draw the accuracy of the answers given, by the share that is left to a person."""
     figure, axis = plt.subplots()
+    trust = trust[trust["answered"] >= 0.5]  # fewer are of no use, and may be right by chance
     axis.plot(1 - trust["answered"], trust["accuracy"])
     axis.set(xlabel="Left to a person", xlim=(0, 0.5), ylabel="Accuracy of the answers")
     for side in axis.xaxis, axis.yaxis:

@@ -155,10 +155,11 @@ def test_labels_learnt_by_heart_are_left_out_and_that_is_said(
 ) -> None:
     answer_by_labels(monkeypatch, {300: 297, 100: 90})
     evaluate.main()
-    said = "the training labels, of which it contradicts 0.00%, and 10.00% in validation"
-    assert f"Learnt by heart:     {said}: reports/doubts.csv leaves them out\n" in (
+    said = "the network contradicts 0.00% of the training labels, but 10.00% of the validation"
+    assert f"Learnt by heart:     {said} labels: reports/doubts.csv leaves the former out\n" in (
         capsys.readouterr().out
     )
+    assert json.loads(paths.METRICS.read_text())["train"]["by_heart"]
     assert pd.read_csv(paths.DOUBTS)["part"].tolist() == ["validation"] * 3 + ["test"] * 10
 
 

@@ -139,7 +139,7 @@ def test_mistakes_are_shown_with_their_names_the_most_confident_first(page: str)
 
 def test_what_may_be_labelled_wrong_is_shown_with_where_to_find_it(page: str) -> None:
     shown = text(section(page, "doubts"))
-    assert "These labels may be wrong. Of all training, validation and test images, these" in shown
+    assert "These labels may be wrong. Of all training, validation and test images whose" in shown
     assert "left out" not in shown
     assert shown.endswith(
         'labelled é & è , read as "q" , 75.0% training image 5 '
@@ -154,8 +154,12 @@ def test_labels_that_were_learnt_by_heart_are_said_to_be_left_out(
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     doubts = (tmp_path / paths.DOUBTS).read_text().replace("train,5,,1,2,0.75\n", "")
     (tmp_path / paths.DOUBTS).write_text(doubts)
+    assert "Training images are left out" not in draw(tmp_path), "they may have no doubtful label"
+    metrics = json.loads((tmp_path / paths.METRICS).read_text())
+    metrics["train"]["by_heart"] = True
+    (tmp_path / paths.METRICS).write_text(json.dumps(metrics))
     shown = text(section(draw(tmp_path), "doubts"))
-    assert "Of all validation and test images, these are the 2 whose label" in shown
+    assert "Of all validation and test images whose label contradicts the network's" in shown
     assert "Training images are left out" in shown
 
 
@@ -187,9 +191,15 @@ def test_pictures_have_the_names_of_their_files_and_the_parameters_that_apply_to
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ("", "No test image is nearly the same as a training image"),
-        ("7,2,0.5\n9,2,1.5\n", "1 test image is nearly a copy of a training image, which makes"),
-        ("7,2,0.5\n9,3,1.5\n", "2 test images are nearly copies of training images, which makes"),
+        ("", "No test image was found that is nearly the same as a training or validation image."),
+        (
+            "7,2,0.5\n",
+            "1 test image is nearly the same as a training or validation image, which",
+        ),
+        (
+            "7,2,0.5\n9,3,1.5\n",
+            "2 test images are nearly the same as training or validation images, which",
+        ),
     ],
 )
 def test_copies_of_training_images_are_told(
