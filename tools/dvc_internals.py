@@ -5,10 +5,8 @@ sweep, which have DVC and not this project: `configure` and `open_remote` use no
 raise DVC's own errors.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,8 +20,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from stages.common.errors import InputError
-
-MD5 = partial(hashlib.md5, usedforsecurity=False)
+from stages.common.files import md5
 
 
 class Copy(NamedTuple):
@@ -67,9 +64,9 @@ def _copies(out: Output) -> Iterator[Copy]:
     if out.hash_info.isdir:  # the cache also has a list of its files
         files += out.get_obj() or []
     for parts, _, hash_info in files:
-        md5 = hash_info.value.removesuffix(".dir")
-        yield Copy("workspace", Path(out.fs_path, *parts), md5)
-        yield Copy("cache", Path(out.cache.oid_to_path(hash_info.value)), md5)
+        expected = hash_info.value.removesuffix(".dir")
+        yield Copy("workspace", Path(out.fs_path, *parts), expected)
+        yield Copy("cache", Path(out.cache.oid_to_path(hash_info.value)), expected)
 
 
 def find_outputs(outputs: Mapping[Path, str]) -> list[Path]:
@@ -80,25 +77,19 @@ def find_outputs(outputs: Mapping[Path, str]) -> list[Path]:
     """
     with in_one_error(), Repo() as repo:
         places = []
-        for path, md5 in outputs.items():
-            cached = Path(repo.cache.local.oid_to_path(md5))
-            here = not cached.is_file() and path.is_file() and md5_of(path) == md5
+        for path, expected in outputs.items():
+            cached = Path(repo.cache.local.oid_to_path(expected))
+            here = not cached.is_file() and path.is_file() and md5(path) == expected
             places.append(path if here else cached)
         absent = [
-            HashInfo("md5", md5)
-            for place, md5 in zip(places, outputs.values(), strict=True)
+            HashInfo("md5", expected)
+            for place, expected in zip(places, outputs.values(), strict=True)
             if not place.is_file()
         ]
         if absent:
             with asking_remote(), suppress(NoRemoteError):
                 repo.cloud.pull(absent)
     return places
-
-
-def md5_of(path: Path) -> str:
-    """Return the md5 of a file, as 32 hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, MD5).hexdigest()
 
 
 @contextmanager

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from stages.common.errors import in_one_line
+from stages.common.files import md5
 from stages.common.paths import METRICS, MODEL, X_TRAIN
 from tools.commands import call
-from tools.dvc_internals import Copy, locate_outputs, md5_of
+from tools.dvc_internals import Copy, locate_outputs
 
 FOLDERS = [str(path.parent) for path in (X_TRAIN, MODEL, METRICS)]
 
@@ -21,7 +22,7 @@ def problems(output: str, copies: Sequence[Copy]) -> Iterator[str]:
     if not copies:
         yield f"{output}: not in dvc.lock; run dvc repro"
     for place, path, expected in copies:
-        if path.is_file() and (found := md5_of(path)) != expected:
+        if path.is_file() and (found := md5(path)) != expected:
             yield f"{output}: the copy in the {place} ({path}) has md5 {found}, not {expected}"
 
 

@@ -108,7 +108,8 @@ def write_table(path: Path, table: pd.DataFrame, at_once: bool = False) -> None:
 
 def md5(path: Path) -> str:
     """Return the md5 of a file, as dvc.lock has it."""
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    with path.open("rb") as stream:  # in blocks, since an array may be larger than the memory
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def load_names(path: Path) -> list[str]:
