@@ -52,7 +52,7 @@ def compare(base: Results, other: Results) -> dict[str, Any]:
     base_wrong, other_wrong, counts = share(base, other)
     fixed, broken = (int(n.sum()) for n in (base_wrong & ~other_wrong, other_wrong & ~base_wrong))
     n, images = fixed + broken, counts["shared"]
-    low, high = ((2 * share * n - n) / images for share in wilson(fixed, n))
+    low, high = ((2 * bound * n - n) / images for bound in wilson(fixed, n))
     tail = sum(comb(n, i) for i in range(min(fixed, broken) + 1)) / 2**n
     accuracies = {
         key: {"revision": run.name}

@@ -36,8 +36,8 @@ def share(base: Results, other: Results) -> Shared:
     pairs = match(before, after)
     if pairs.empty:
         raise InputError(
-            f"{base.name} and {other.name} have no test image in common; expected some that "
-            "prepare made alike in both"
+            f"{base.name} and {other.name} have no test image in common; expected images of the "
+            "same size and content in both"
         )
     old, new = before.loc[pairs["base"]], after.loc[pairs["other"]]
     labels = new["label"].to_numpy()

@@ -170,7 +170,11 @@ def test_a_remote_that_fails_is_said_in_one_line(repository: Project, run_main: 
 def test_test_sets_without_a_common_image_are_refused(repository: Project) -> None:
     commit(repository, BASE)
     write([(7, "a", "a"), (8, "b", "b")])
-    with pytest.raises(InputError, match="main and workspace have no test image in common; exp"):
+    said = (
+        "main and workspace have no test image in common; expected images of the same size and "
+        "content in both"
+    )
+    with pytest.raises(InputError, match=f"^{said}$"):
         compare(load("main"), load(None))
 
 
