@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from ruamel.yaml import YAML
 
+from stages.common.errors import InputError
 from stages.common.paths import X_TEST, X_TRAIN, Y_TEST, Y_TRAIN
 
 
@@ -32,14 +33,18 @@ class Results(NamedTuple):
 def parse(name: str, metrics: str, lock: str) -> Results:
     """Return the results that are in the texts of metrics.json and dvc.lock, without mistakes.
 
-    Raises KeyError, TypeError, ValueError or YAMLError if they are not such texts.
+    Raises KeyError, TypeError, ValueError or YAMLError if they are not such texts, and InputError
+    if an earlier stage has run since evaluate: then they are not the results of what the lock has.
     """
     (flat,) = pd.json_normalize(json.loads(metrics)).to_dict("records")
     document = YAML(typ="safe").load(lock)
     if not isinstance(document, dict) or "stages" not in document:
         raise ValueError("dvc.lock has no stages")
-    stages = document["stages"].values()
-    outputs = {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
+    stages = document["stages"]
+    outputs = {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
+    for read in stages["evaluate"]["deps"]:
+        if (path := read["path"]) in outputs and outputs[path] != read["md5"]:
+            raise InputError(f"{name}: evaluate has not run on this {path}; run dvc repro")
     return Results(name, {str(key): value for key, value in flat.items()}, outputs)
 
 

@@ -44,7 +44,7 @@ class Origin:
         path = self.clone / "reports/metrics.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(metrics))
-        (self.clone / "dvc.lock").write_text("stages: {}")
+        (self.clone / "dvc.lock").write_text("stages: {evaluate: {deps: [], outs: []}}")
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", trial.name)
         reference = f"refs/exps/{self.commit[:2]}/{self.commit[2:]}/{trial.name}"

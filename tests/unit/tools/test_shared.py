@@ -58,7 +58,8 @@ def write(
             stored = Path(place, "files/md5", md5[:2], md5[2:])
             stored.parent.mkdir(parents=True, exist_ok=True)
             path.rename(stored)
-    Path("dvc.lock").write_text(yaml.safe_dump({"stages": {"prepare": {"outs": outs}}}))
+    stages = {"prepare": {"outs": outs}, "evaluate": {"deps": outs[:2], "outs": []}}
+    Path("dvc.lock").write_text(yaml.safe_dump({"stages": stages}))
 
     wrong = [(i, classes.index(a), classes.index(p)) for i, (_, a, p) in enumerate(rows) if a != p]
     table = [f"{i},train/a/one.png,{actual},{predicted}\n" for i, actual, predicted in wrong]
@@ -134,6 +135,31 @@ def test_arrays_are_read_from_the_cache_or_fetched_from_the_remote(
     commit(repository, BASE, place=place)
     write(OTHER, place=place)
     assert compare(load("main"), load(None))["images"]["shared"] == 4
+
+
+def prepare_alone(rows: Sequence[Answered]) -> None:
+    """Write what `dvc repro prepare` leaves where evaluate ran on another test set."""
+    reports = {path: path.read_text() for path in (paths.METRICS, paths.MISTAKES)}
+    evaluate = yaml.safe_load(Path("dvc.lock").read_text())["stages"]["evaluate"]
+    write(rows)
+    for path, text in reports.items():
+        path.write_text(text)
+    prepare = yaml.safe_load(Path("dvc.lock").read_text())["stages"]["prepare"]
+    stages = {"prepare": prepare, "evaluate": evaluate}
+    Path("dvc.lock").write_text(yaml.safe_dump({"stages": stages}))
+
+
+@pytest.mark.parametrize("rows", [OTHER, BASE[:2]])  # the mistakes name a third image
+def test_answers_of_before_prepare_ran_alone_are_not_taken_for_those_on_its_images(
+    rows: list[Answered], repository: Project, run_main: RunMain
+) -> None:
+    commit(repository, BASE)
+    prepare_alone(rows)
+    assert run_main(main, ["main"]) == (
+        1,
+        "compare: workspace: evaluate has not run on this data/prepared/x_test.npy; "
+        "run dvc repro\n",
+    )
 
 
 def test_arrays_of_the_workspace_are_read_where_the_cache_is_lost(repository: Project) -> None:
