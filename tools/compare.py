@@ -47,7 +47,7 @@ def compare(base: Results, other: Results) -> dict[str, Any]:
     conditional on these images: it is Wilson's interval of the share that was fixed, mapped.
     `warning` is empty if the validation accuracies are of the same images. `images` counts those
     that both test sets have, whose accuracy is `shared`, and how the sets differ otherwise. Raises
-    InputError if no image is in both.
+    InputError if no image is in both, or if one has a class that only one of the runs knows.
     """
     base_wrong, other_wrong, counts = share(base, other)
     fixed, broken = (int(n.sum()) for n in (base_wrong & ~other_wrong, other_wrong & ~base_wrong))

@@ -26,13 +26,14 @@ def share(base: Results, other: Results) -> Shared:
     """Return how both did on the images that they share, judged by the labels of `other`.
 
     Equal test sets need nothing but what git keeps; the arrays of others are read. Raises
-    InputError if these are nowhere, or if no image is in both.
+    InputError if these are nowhere, if no image is in both, or if one that is has a label that only
+    one of the runs knows: a class may have another name now, and nothing tells which.
     """
     if base.test_set == other.test_set:
         images = np.arange(base.metrics["test.images"])
         base_wrong, other_wrong = (np.isin(images, [*run.mistakes]) for run in (base, other))
         return Shared(base_wrong, other_wrong, count(len(images)))
-    before, after = answers(base), answers(other)
+    (before, base_classes), (after, other_classes) = answers(base), answers(other)
     pairs = match(before, after)
     if pairs.empty:
         raise InputError(
@@ -40,6 +41,14 @@ def share(base: Results, other: Results) -> Shared:
             "same size and content in both"
         )
     old, new = before.loc[pairs["base"]], after.loc[pairs["other"]]
+    labelled = {*old["label"], *new["label"]}
+    alone = {base.name: labelled - other_classes, other.name: labelled - base_classes}
+    if any(alone.values()):
+        named = [f"{run}: {', '.join(sorted(names))}" for run, names in alone.items() if names]
+        raise InputError(
+            "test images in both have classes that only one of the runs knows "
+            f"({'; '.join(named)}); expected the same names in both"
+        )
     labels = new["label"].to_numpy()
     base_wrong, other_wrong = (side["answer"].to_numpy() != labels for side in (old, new))
     added, removed = len(after) - len(pairs), len(before) - len(pairs)
@@ -51,11 +60,11 @@ def count(shared: int, added: int = 0, removed: int = 0, relabelled: int = 0) ->
     return {"shared": shared, "added": added, "removed": removed, "relabelled": relabelled}
 
 
-def answers(run: Results) -> pd.DataFrame:
+def answers(run: Results) -> tuple[pd.DataFrame, set[str]]:
     """Return one row per test image of `run`: a hash of its content, its label and the answer.
 
-    Labels are the names of classes, since a new class may change the numbers of others. Raises
-    InputError if an array is neither here nor in the remote.
+    Labels are the names of classes, since a new class may change the numbers of others; all of
+    these names come second. Raises InputError if an array is neither here nor in the remote.
     """
     outputs = {path: run.outputs[str(path)] for path in (X_TEST, Y_TEST, CLASSES)}
     found = find_outputs(outputs)
@@ -70,7 +79,8 @@ def answers(run: Results) -> pd.DataFrame:
     predicted[[*run.mistakes]] = [*run.mistakes.values()]
     names: np.ndarray = np.array(load_names(found[2]))
     hashes = [hashlib.sha256(image.tobytes()).digest() for image in images]
-    return pd.DataFrame({"image": hashes, "label": names[labels], "answer": names[predicted]})
+    table = {"image": hashes, "label": names[labels], "answer": names[predicted]}
+    return pd.DataFrame(table), set(names.tolist())
 
 
 def match(base: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:

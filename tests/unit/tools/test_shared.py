@@ -128,6 +128,29 @@ def test_a_new_class_that_changes_the_numbers_of_others_changes_no_label(
     assert (found["fixed"], found["broken"]) == (1, 0)
 
 
+@pytest.mark.parametrize(
+    ("rows", "classes", "named"),
+    [
+        # b was renamed to z, of which the first model knows nothing.
+        ([(1, "a", "a"), (2, "z", "z"), (3, "z", "z")], "acz", "main: b; workspace: z"),
+        # b was divided into b and d.
+        ([(1, "a", "a"), (2, "b", "b"), (3, "d", "d")], "abcd", "workspace: d"),
+        # b was joined with a.
+        ([(1, "a", "a"), (2, "a", "a"), (3, "a", "a")], "ac", "main: b"),
+    ],
+)
+def test_images_whose_class_only_one_of_the_runs_knows_are_not_judged(
+    rows: list[Answered], classes: str, named: str, repository: Project, run_main: RunMain
+) -> None:
+    commit(repository, [(1, "a", "a"), (2, "b", "b"), (3, "b", "b")], classes="abc")
+    write(rows, classes=classes)
+    assert run_main(main, ["main"]) == (
+        1,
+        f"compare: test images in both have classes that only one of the runs knows ({named}); "
+        "expected the same names in both\n",
+    )
+
+
 @pytest.mark.parametrize("place", ["../storage", ".dvc/cache"])
 def test_arrays_are_read_from_the_cache_or_fetched_from_the_remote(
     place: str, repository: Project
