@@ -59,7 +59,7 @@ def together() -> Iterator[None]:
 
 
 def current(path: Path) -> Path:
-    """Return where the content of `path` is now: a block of `together` has not put it in place."""
+    """Return where the content of `path` is: in its partial file until a `together` block ends."""
     return partial(path) if waiting and path in waiting else path
 
 
