@@ -94,7 +94,7 @@ def kill_after(project: Project, seconds: float, with_signal: signal.Signals) ->
 
 
 def remove_torn_locks(project: Project) -> int:
-    """Do as the docs say where DVC was killed while it wrote its files; return how many they are."""
+    """Do as the docs say where DVC was killed while it wrote a file; return how many it tore."""
     torn = 0
     for name, read in ("dvc.lock", yaml.safe_load), (".dvc/tmp/rwlock", json.loads):
         path = project.root / name
