@@ -11,7 +11,7 @@ def main() -> None:
         test = json.loads(METRICS.read_text(encoding="utf-8"))["test"]
         print(
             f"\nTest accuracy: {test['accuracy']:.2%}, {test['errors']:,} of "
-            f"{test['images']:,} images mistaken\nThe page: {PAGE.resolve().as_uri()}"
+            f"{test['images']:,} images misclassified\nThe page: {PAGE.resolve().as_uri()}"
         )
 
 

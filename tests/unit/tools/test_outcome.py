@@ -22,6 +22,6 @@ def test_a_run_ends_with_its_accuracy_and_an_address_to_click_on(
     (folder / paths.METRICS).write_text(json.dumps({"test": test}))
     assert run_main(outcome.main) == (
         0,
-        "\nTest accuracy: 98.86%, 1,143 of 100,000 images mistaken\n"
+        "\nTest accuracy: 98.86%, 1,143 of 100,000 images misclassified\n"
         f"The page: file://{tmp_path}/my%20project/reports/index.html\n",
     )
