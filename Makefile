@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # With it, `python -m stages.train` would not find the stages, which lie in the current folder.
 unexport PYTHONSAFEPATH
 # DVC asks for the user's name, which the system may not know, as in a container.
-LOGNAME ?= $(or $(USER),user)
+LOGNAME ?= $(or $(USER),$(shell id -un 2>/dev/null || echo user))
 export LOGNAME
 BIN = .venv/bin
 PYTEST = $(BIN)/pytest -n 2 --maxschedchunk 1

@@ -1,5 +1,7 @@
 """make runs the environment's commands, even where the shell would find others."""
 
+import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -118,7 +120,16 @@ def test_commands_find_the_stages_and_a_name_for_the_user_whatever_the_environme
     installed: Path,
 ) -> None:
     write_script(installed / ".venv/bin/dvc", 'echo "${PYTHONSAFEPATH-unset} $LOGNAME"')
-    for env, found in ({}, "user"), ({"USER": "me"}, "me"), ({"LOGNAME": "me"}, "me"):
+    write_script(installed / "nameless/id", "exit 1")
+    nameless = {"PATH": f"{installed}/nameless:/usr/bin:/bin"}
+    system = pwd.getpwuid(os.getuid()).pw_name
+    names: list[tuple[dict[str, str], str]] = [
+        ({}, system),
+        (nameless, "user"),
+        ({"USER": "me"}, "me"),
+        ({"LOGNAME": "me"}, "me"),
+    ]
+    for env, found in names:
         assert f"\nunset {found}\n" in make(installed, "repro", PYTHONSAFEPATH="1", **env).stdout
 
 
