@@ -62,6 +62,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def own(folder: Path, tmp_path: Path) -> Path:
+    """The same, to change something in."""
+    return Path(shutil.copytree(folder, tmp_path, dirs_exist_ok=True))
+
+
+def set_metric(folder: Path, section: str, key: str, value: object) -> None:
+    path = folder / paths.METRICS
+    metrics = json.loads(path.read_text())
+    metrics[section][key] = value
+    path.write_text(json.dumps(metrics))
+
+
 @pytest.fixture(scope="module")
 def page(folder: Path) -> str:
     return draw(folder)
@@ -148,17 +161,12 @@ def test_what_may_be_labelled_wrong_is_shown_with_where_to_find_it(page: str) ->
     )
 
 
-def test_labels_that_were_learnt_by_heart_are_said_to_be_left_out(
-    folder: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    doubts = (tmp_path / paths.DOUBTS).read_text().replace("train,5,,1,2,0.75\n", "")
-    (tmp_path / paths.DOUBTS).write_text(doubts)
-    assert "Training images are left out" not in draw(tmp_path), "they may have no doubtful label"
-    metrics = json.loads((tmp_path / paths.METRICS).read_text())
-    metrics["train"]["by_heart"] = True
-    (tmp_path / paths.METRICS).write_text(json.dumps(metrics))
-    shown = text(section(draw(tmp_path), "doubts"))
+def test_labels_that_were_learnt_by_heart_are_said_to_be_left_out(own: Path) -> None:
+    doubts = (own / paths.DOUBTS).read_text().replace("train,5,,1,2,0.75\n", "")
+    (own / paths.DOUBTS).write_text(doubts)
+    assert "Training images are left out" not in draw(own), "they may have no doubtful label"
+    set_metric(own, "train", "by_heart", True)
+    shown = text(section(draw(own), "doubts"))
     assert "Of all validation and test images whose label contradicts the network's" in shown
     assert "Training images are left out" in shown
 
@@ -174,14 +182,13 @@ def test_it_names_its_model_so_that_git_finds_the_commit(page: str) -> None:
 
 
 def test_pictures_have_the_names_of_their_files_and_the_parameters_that_apply_to_them(
-    page: str, folder: Path, tmp_path: Path
+    page: str, own: Path
 ) -> None:
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     test = [f"a&b/{i}\n.png" for i in range(8)]
-    (tmp_path / paths.FILES).write_text(json.dumps({"train": ["x.png"] * 1234, "test": test}))
-    doubts = (tmp_path / paths.DOUBTS).read_text().replace("5,,", "5,x.png,")
-    (tmp_path / paths.DOUBTS).write_text(doubts)
-    named = draw(tmp_path)
+    (own / paths.FILES).write_text(json.dumps({"train": ["x.png"] * 1234, "test": test}))
+    doubts = (own / paths.DOUBTS).read_text().replace("5,,", "5,x.png,")
+    (own / paths.DOUBTS).write_text(doubts)
+    named = draw(own)
     assert 'é & è read as "q" , 80.0% a&b/3\\n.png' in text(section(named, "mistakes"))
     assert 'labelled é & è , read as "q" , 75.0% training x.png' in text(section(named, "doubts"))
     assert "prepare.centre_ink" in page
@@ -202,12 +209,9 @@ def test_pictures_have_the_names_of_their_files_and_the_parameters_that_apply_to
         ),
     ],
 )
-def test_copies_of_training_images_are_told(
-    rows: str, said: str, folder: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    (tmp_path / paths.COPIES).write_text(f"train,test,distance\n{rows}")
-    assert said in text(section(draw(tmp_path), "accuracy"))
+def test_copies_of_training_images_are_told(rows: str, said: str, own: Path) -> None:
+    (own / paths.COPIES).write_text(f"train,test,distance\n{rows}")
+    assert said in text(section(draw(own), "accuracy"))
 
 
 def test_the_page_holds_the_very_pictures_and_nothing_from_elsewhere(
@@ -229,17 +233,14 @@ def test_the_page_holds_the_very_pictures_and_nothing_from_elsewhere(
     assert b"matplotlib" not in (folder / FIGURES[0]).read_bytes().lower()
 
 
-def test_each_picture_shows_its_own_results_as_finely_as_asked(
-    folder: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    parameters = tmp_path / "params.yaml"
+def test_each_picture_shows_its_own_results_as_finely_as_asked(own: Path) -> None:
+    parameters = own / "params.yaml"
     parameters.write_text(parameters.read_text().replace("dpi: 100", "dpi: 50"))
-    page = draw(tmp_path)
+    page = draw(own)
     assert 'width="355" height="278" alt="Loss' in page, "3.7 by 2.9 inches of 96 pixels"
 
     history, table, bins, trust = (
-        pd.read_csv(tmp_path / path)
+        pd.read_csv(own / path)
         for path in (paths.HISTORY, paths.PREDICTIONS, paths.CALIBRATION, paths.TRUST)
     )
     figures.use_style()
@@ -250,10 +251,10 @@ def test_each_picture_shows_its_own_results_as_finely_as_asked(
         figures.draw_confidence(bins),
         figures.draw_curves(history, "loss"),
         figures.draw_curves(history, "accuracy"),
-        figures.draw_kernels(np.load(tmp_path / paths.KERNELS)),
+        figures.draw_kernels(np.load(own / paths.KERNELS)),
     )
     for path, figure in zip(FIGURES, expected, strict=True):
-        assert (tmp_path / path).read_bytes() == figures.encode(figure, dpi=50)
+        assert (own / path).read_bytes() == figures.encode(figure, dpi=50)
 
 
 def test_a_picture_has_the_same_size_on_the_page_at_any_resolution(folder: Path) -> None:
@@ -266,16 +267,15 @@ def test_a_picture_has_the_same_size_on_the_page_at_any_resolution(folder: Path)
 
 
 def test_parameters_are_listed_whatever_they_are_and_as_many_mistakes_are_shown_as_asked(
-    folder: Path, tmp_path: Path
+    own: Path,
 ) -> None:
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    path = tmp_path / "params.yaml"
+    path = own / "params.yaml"
     nested = "seed: {a: {b: true, c: '<i>'}, d: [1, x], e: null}"
     content = path.read_text().replace("seed: 42", nested).replace("mistakes: 24", "mistakes: 1")
     path.write_text(content)
-    maps = np.load(tmp_path / paths.MAPS)
-    np.save(tmp_path / paths.MAPS, maps[:1])
-    page = draw(tmp_path)
+    maps = np.load(own / paths.MAPS)
+    np.save(own / paths.MAPS, maps[:1])
+    page = draw(own)
     pairs = dict(re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", page))
     assert {key: html.unescape(pairs[key]) for key in pairs if key.startswith("seed")} == {
         "seed.a.b": "true",
@@ -303,49 +303,36 @@ def test_parameters_are_listed_whatever_they_are_and_as_many_mistakes_are_shown_
     ],
 )
 def test_where_the_bytes_are_the_same_is_what_train_found(
-    portable: str, said: str, folder: Path, tmp_path: Path
+    portable: str, said: str, own: Path
 ) -> None:
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    metrics = json.loads((tmp_path / paths.METRICS).read_text())
-    metrics["train"]["portable"] = portable
-    (tmp_path / paths.METRICS).write_text(json.dumps(metrics))
-    assert said in draw(tmp_path)
+    set_metric(own, "train", "portable", portable)
+    assert said in draw(own)
 
 
-def test_a_model_that_is_no_better_than_the_commonest_class_is_said_to_be_so(
-    folder: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    path = tmp_path / paths.METRICS
-    metrics = json.loads(path.read_text())
-    metrics["test"]["accuracy"] = metrics["test"]["baseline"]
-    path.write_text(json.dumps(metrics))
+def test_a_model_that_is_no_better_than_the_commonest_class_is_said_to_be_so(own: Path) -> None:
+    set_metric(own, "test", "accuracy", 0.25)  # the baseline
     said = "The accuracy of always naming the commonest class: the network is no better"
-    assert said in draw(tmp_path)
+    assert said in draw(own)
 
 
 def test_only_label_smoothing_makes_the_page_explain_the_losses_of_before_calibration(
-    page: str, folder: Path, tmp_path: Path
+    page: str, own: Path
 ) -> None:
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    path = tmp_path / "params.yaml"
+    path = own / "params.yaml"
     path.write_text(path.read_text().replace("label_smoothing: 0.0", "label_smoothing: 0.1"))
-    smoothed = draw(tmp_path)
+    smoothed = draw(own)
     for said in "(loss 0.4000 before calibration)", "The losses here are those before this":
         assert said in smoothed
         assert said not in page
 
 
 def test_an_epoch_that_was_kept_and_classes_that_were_weighted_are_told(
-    page: str, folder: Path, tmp_path: Path
+    page: str, own: Path
 ) -> None:
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    set_parameter(tmp_path / "params.yaml", "train.keep", "best")
-    set_parameter(tmp_path / "params.yaml", "train.class_weight", "balanced")
-    metrics = json.loads((tmp_path / paths.METRICS).read_text())
-    metrics["validation"]["epoch"] = 1
-    (tmp_path / paths.METRICS).write_text(json.dumps(metrics))
-    kept = draw(tmp_path)
+    set_parameter(own / "params.yaml", "train.keep", "best")
+    set_parameter(own / "params.yaml", "train.class_weight", "balanced")
+    set_metric(own, "validation", "epoch", 1)
+    kept = draw(own)
     for said in (
         "held out for validation, epoch 1, which was kept for its lowest loss, reached 80.00%",
         "The model is that of epoch 1 of 2, which had the lowest validation loss.",
