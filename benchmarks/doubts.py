@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.measuring import measure_run
-from benchmarks.recipes import overrides
+from benchmarks.recipes import overrides, set_parameters
 from stages.common.paths import DOUBTS, RAW
 from stages.prepare import idx
 from tools.clone import fresh_clone
@@ -57,9 +57,8 @@ if __name__ == "__main__":
         rows = write_data_set(RAW / "mnist", RAW / NAME)
         for name in names:
             changes = [] if name == "default" else overrides(name)
-            measure_run("git reset --quiet --hard")
-            options = " -S ".join(["", *changes, f"prepare.dataset={NAME}"])
-            measure_run(f"dvc exp run{options} evaluate")
+            set_parameters(*changes, f"prepare.dataset={NAME}")
+            measure_run("dvc repro evaluate")
             doubts = pd.read_csv(DOUBTS)
             found.append([name, *(count(doubts, rows, first) for first in FIRST)])
             print(*found[-1], flush=True)

@@ -17,10 +17,9 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.measuring import measure_run
-from benchmarks.recipes import overrides
-from stages.common.paths import CLASS_SCORES, METRICS, PARAMS, RAW
+from benchmarks.recipes import overrides, set_parameters
+from stages.common.paths import CLASS_SCORES, METRICS, RAW
 from tools.clone import fresh_clone
-from tools.dvc_internals import apply_overrides
 
 SEEDS = range(1, 6)
 T = 2.776  # Student's, of a 95% interval with as many seeds
@@ -47,9 +46,8 @@ def run_all(source: Path, splits: bool) -> Iterator[dict[str, Any]]:
     for seed in SEEDS:
         dataset = copy_pictures(source, f"split{seed}-" if splits else "")
         for name, changes in PARAMETERS.items():
-            measure_run(f"git restore {PARAMS}")  # what the other set of parameters left
             data = f"prepare.dataset={dataset}", "prepare.image_size=[64,64]"
-            apply_overrides(PARAMS, [*changes, *data, f"seed={seed}"])
+            set_parameters(*changes, *data, f"seed={seed}")
             run = measure_run("dvc repro evaluate")
             test = json.loads(METRICS.read_text())["test"]
             smallest = pd.read_csv(CLASS_SCORES).sort_values("support").iloc[0]

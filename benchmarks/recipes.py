@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.measuring import measure_run
-from stages.common.paths import METRICS
+from stages.common.paths import METRICS, PARAMS
 from tools.clone import fresh_clone
+from tools.dvc_internals import apply_overrides
 from tools.results import over_seeds
 
 FOR_MNIST = "accurate", "fast"
@@ -32,15 +33,22 @@ def overrides(name: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
+def set_parameters(*changes: str) -> None:
+    """Set the parameters of the current clone to those of HEAD, and then `changes`."""
+    measure_run(f"git restore {PARAMS}")
+    apply_overrides(PARAMS, list(changes))
+
+
 if __name__ == "__main__":
-    options = {name: " -S ".join(["", *overrides(name)]) for name in FOR_MNIST}
-    trials = [(seed, *recipe) for seed in range(1, 11) for recipe in options.items()]
-    trials += [(seed, "default", "") for seed in range(1, 6)]
+    changes: dict[str, list[str]] = {"default": []}
+    changes |= {name: overrides(name) for name in FOR_MNIST}
+    trials = [(seed, name) for seed in range(1, 11) for name in FOR_MNIST]
+    trials += [(seed, "default") for seed in range(1, 6)]
     runs = []
     with fresh_clone():
-        for seed, name, changes in sorted(trials):
-            measure_run("git reset --quiet --hard")
-            run = measure_run(f"dvc exp run{changes} -S seed={seed}")
+        for seed, name in sorted(trials):
+            set_parameters(*changes[name], f"seed={seed}")
+            run = measure_run("dvc repro")
             metrics = json.loads(METRICS.read_text())
             runs.append({"recipe": name, "seconds": sum(run.epochs)} | metrics)
             print(seed, runs[-1], flush=True)
