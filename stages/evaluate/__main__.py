@@ -9,7 +9,7 @@ from stages.backend import archive, determinism, inference
 from stages.common import params, paths
 from stages.common.files import write_array, write_table, write_text
 from stages.common.holdout import first_validated
-from stages.common.mistakes import ShownParams, most_confident
+from stages.common.mistakes import ShownParams, add_files, most_confident
 from stages.common.stage import stage
 from stages.evaluate import doubts, occlusion, scores
 
@@ -73,7 +73,7 @@ def main() -> None:
     metrics = {"train": training, "validation": validation, "test": test}
     write_text(paths.METRICS, json.dumps(metrics, indent=2) + "\n")
     mistakes = predictions.loc[~correct, ["index", "actual", "predicted"]]
-    write_table(paths.MISTAKES, doubts.add_files(mistakes, files["test"]))
+    write_table(paths.MISTAKES, add_files(mistakes, files["test"]))
     write_array(paths.PROBABILITIES, probabilities)
     write_table(paths.PREDICTIONS, predictions)
     write_table(paths.CLASS_SCORES, class_scores)

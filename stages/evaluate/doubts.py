@@ -10,7 +10,7 @@ import pandas as pd
 
 from stages.backend import inference
 from stages.backend.runtime import keras
-from stages.common.errors import printable
+from stages.common.mistakes import add_files
 from stages.evaluate.scores import tabulate
 
 MOST = 1000  # more than anybody looks at
@@ -43,14 +43,6 @@ def search(
         found.append(part)
         first = rows.stop
     return pd.concat(found)
-
-
-def add_files(table: pd.DataFrame, files: Sequence[str]) -> pd.DataFrame:
-    """Return `table` with a column `file` after its `index`: a row's picture, in printable text."""
-    names = [printable(files[index]) if files else "" for index in table["index"]]
-    named = table.copy()
-    named.insert(table.columns.get_loc("index") + 1, "file", names)
-    return named
 
 
 def are_by_heart(share: float, validation_share: float) -> bool:

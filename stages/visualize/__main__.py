@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 
 from stages.common import params, paths
-from stages.common.errors import printable
 from stages.common.files import load_names, md5, write_bytes, write_text
-from stages.common.mistakes import most_confident
+from stages.common.mistakes import add_files, most_confident
 from stages.common.stage import stage
 from stages.visualize import figures, page
 from stages.visualize.intervals import wilson
@@ -49,9 +48,8 @@ def main() -> None:
     }
     pngs = {name: figures.encode(figure, settings.dpi) for name, figure in drawn.items()}
 
-    mistakes = most_confident(predictions, settings.mistakes + LISTED)
-    named = files["test"] or [""] * len(x_test)
-    mistakes["file"] = [printable(named[index]) for index in mistakes["index"]]
+    confident = most_confident(predictions, settings.mistakes + LISTED)
+    mistakes = add_files(confident, files["test"])
     shown = mistakes.head(settings.mistakes)  # which have a map
     if files["test"]:
         del parameters["prepare"]["centre_ink"]  # which does nothing to pictures

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stages.common.mistakes import add_files
 from stages.evaluate import doubts
 
 CERTAIN = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.1, 0.6]], np.float32)
@@ -60,7 +61,7 @@ def test_a_model_that_makes_no_mistake_doubts_nothing() -> None:
 
 def test_a_name_that_no_terminal_can_show_stays_in_one_line_of_valid_text() -> None:
     table = pd.DataFrame({"index": [2, 0], "actual": 1})
-    named = doubts.add_files(table, ["caf\u00e9\n.png", "b", "caf\udce9.png"])
+    named = add_files(table, ["caf\u00e9\n.png", "b", "caf\udce9.png"])
     assert named["file"].tolist() == ["caf\\udce9.png", "caf\u00e9\\n.png"]
     assert "file" not in table
 
