@@ -93,7 +93,7 @@ audit: .venv/dev setup  ## look up known vulnerabilities of the locked packages
 bench: .venv/dev setup  ## measure time and memory against one plain script (15 minutes)
 	@$(BIN)/python -m benchmarks.pipeline
 
-recipes: .venv/dev setup  ## measure the recipes over ten seeds (half an hour)
+recipes: .venv/dev setup  ## measure the recipes over ten seeds (45 minutes)
 	@$(BIN)/python -m benchmarks.recipes
 
 lock: .venv/dev setup  ## lock the newest versions of all packages, with hashes

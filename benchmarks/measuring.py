@@ -1,6 +1,7 @@
 """Run a command, and measure its seconds, its epochs, its stages and its memory."""
 
 import os
+import pstats
 import re
 import shlex
 import sys
@@ -8,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 from subprocess import PIPE, STDOUT, Popen
 from typing import NamedTuple
 
@@ -61,3 +63,19 @@ def measure_run(command: str) -> Measured:
     ended = re.findall(r"^(\w+): done in ([\d.]+) s$", "".join(line for _, line in printed), re.M)
     stages = {name: float(duration) for name, duration in ended}
     return Measured(seconds, epochs, stages, memory.result())
+
+
+def measure_parts(module: str) -> dict[str, float]:
+    """Run a stage under cProfile; return the seconds that calls from elsewhere took in its files.
+
+    The keys are the names of the files, without .py; what their functions call is included. Loading
+    them isn't, since the first to import a library would be charged for all that use it.
+    """
+    measure_run(f"python -m cProfile -o profile -m {module}")
+    seconds: dict[str, float] = {}
+    for (file, _, function), (*_, callers) in vars(pstats.Stats("profile"))["stats"].items():
+        path = Path(file)
+        if path.parent.parts[-2:] == tuple(module.split(".")) and function != "<module>":
+            spent = sum(times[3] for (caller, *_), times in callers.items() if caller != file)
+            seconds[path.stem] = seconds.get(path.stem, 0) + spent
+    return seconds

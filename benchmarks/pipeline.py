@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from benchmarks.measuring import measure_run
+from benchmarks.measuring import measure_parts, measure_run
 from stages.common.paths import PARAMS, RAW, X_TRAIN, Y_TRAIN
 from stages.prepare import idx
 from tools.clone import fresh_clone
@@ -25,8 +25,6 @@ def run_round() -> Iterator[Row]:
     script, cold = measure_run("python -m benchmarks.baseline"), measure_run("dvc repro")
     yield "fit, one epoch (s)", median(script.epochs), median(cold.epochs)
     yield "everything, cold (s)", script.seconds, cold.seconds
-    without_export = cold.seconds - cold.stages["export"]
-    yield "everything but export, cold (s)", script.seconds, without_export
     apply_overrides(PARAMS, ["visualize.dpi=120"])
     yield "again with another dpi (s)", script.seconds, measure_run("dvc repro").seconds
     apply_overrides(PARAMS, ["train.epochs=1"])
@@ -41,6 +39,12 @@ def run_round() -> Iterator[Row]:
         imports = measure_run("python -c 'import tensorflow'").seconds
         seconds = measure_run(f"python -m stages.{stage}").seconds
         yield f"{stage}, against `import tensorflow` (s)", imports, seconds
+    evaluate, prepare = measure_parts("stages.evaluate"), measure_parts("stages.prepare")
+    more = {"export": cold.stages["export"], "doubts": evaluate["doubts"]}
+    more |= {"maps": evaluate["occlusion"], "near copies": prepare["copies"]}
+    for name, seconds in more.items():
+        yield f"{name}, a part of everything cold (s)", script.seconds, seconds
+    yield "everything cold but these four (s)", script.seconds, cold.seconds - sum(more.values())
     apply_overrides(PARAMS, ["train.instructions=native"])
     native = measure_run("python -m stages.train")
     yield "the first epoch, against all instructions (s)", native.epochs[0], short.epochs[0]

@@ -1,6 +1,7 @@
 """The benchmark measures what it says: checked on a program whose costs are known."""
 
 import math
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from benchmarks import pipeline
-from benchmarks.measuring import Measured, measure_run
+from benchmarks.measuring import Measured, measure_parts, measure_run
 from stages.common.paths import X_TRAIN, Y_TRAIN
 from tests.builders import write_params
 from tests.project import copy
@@ -76,6 +77,25 @@ def test_a_program_that_fails_ends_the_benchmark_with_what_it_printed() -> None:
         measure_run(f"{PYTHON} -c 'raise SystemExit(\"no such thing\")'")
 
 
+def test_a_stages_files_are_charged_for_what_others_call_in_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = folder / "stages/nap"
+    package.mkdir(parents=True)
+    (package / "deep.py").write_text("import time\ndef nap(n): time.sleep(n)")
+    (package / "long.py").write_text(
+        "import time\nfrom stages.nap import deep\ntime.sleep(0.5)\n"
+        "def inner(): deep.nap(0.1)\ndef nap(): inner(); time.sleep(0.2)"
+    )
+    (package / "__main__.py").write_text(
+        "from stages.nap import deep, long\nlong.nap()\ndeep.nap(0.1)"
+    )
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    parts = measure_parts("stages.nap")
+    assert parts["long"] == pytest.approx(0.3, abs=0.08), "what it calls, but not its loading"
+    assert parts["deep"] == pytest.approx(0.2, abs=0.08)
+
+
 def test_the_table_has_medians_of_the_rows_of_all_rounds() -> None:
     table = pipeline.tabulate_costs([("a", 100.0, 50.0), ("b", 1.0, 3.0), ("a", 104.0, 52.0)])
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
@@ -96,21 +116,27 @@ def test_a_round_measures_both_sides_of_every_row(
         limited = "instructions: avx2" in Path("params.yaml").read_text()
         return Measured(n, [n, n + 2] if limited else [0.5], {"export": n / 4}, peaks)
 
+    parts = {"doubts": 0.25, "occlusion": 0.125, "copies": 0.0625, "scores": 9}
     monkeypatch.setattr(pipeline, "measure_run", run)
+    monkeypatch.setattr(pipeline, "measure_parts", lambda _: parts)
     rows = list(pipeline.run_round())
     assert ran[:5] == [script := ran[0], "dvc repro", "dvc repro", script, "dvc repro"]
-    assert rows[:5] == [
+    assert rows[:4] == [
         ("fit, one epoch (s)", 2, 3),
         ("everything, cold (s)", 1, 2),
-        ("everything but export, cold (s)", 1, 1.5),
         ("again with another dpi (s)", 1, 3),
         ("again with one epoch (s)", 4, 5),
     ]
-    assert rows[5:7] == [
+    assert rows[4:6] == [
         ("again with nothing changed (s)", 1, 6),
         ("nothing to do, against `dvc version` (s)", 7, 6),
     ]
-    assert rows[-3:] == [
+    assert rows[-8:] == [
+        ("export, a part of everything cold (s)", 1, 0.5),
+        ("doubts, a part of everything cold (s)", 1, 0.25),
+        ("maps, a part of everything cold (s)", 1, 0.125),
+        ("near copies, a part of everything cold (s)", 1, 0.0625),
+        ("everything cold but these four (s)", 1, 1.0625),
         ("the first epoch, against all instructions (s)", 0.5, 5),
         ("peak private memory, stages.train (MB)", 1, 2),
         ("peak resident memory, stages.train (MB)", 10, 20),
