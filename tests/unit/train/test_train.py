@@ -275,6 +275,24 @@ def test_an_epoch_gives_its_number_and_its_metrics_and_stops_where_one_is_not_fi
             fitting.fit_epoch(network, 4, *broken)
 
 
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_a_step_is_traced_once_for_all_the_steps_of_an_epoch(label_smoothing: float) -> None:
+    traced: list[Any] = []
+
+    class Watched(keras.Sequential):  # type: ignore[misc]
+        def train_step(self, data: Any) -> Any:
+            traced.append(data)
+            return super().train_step(data)
+
+    network = Watched([keras.Input((3,)), keras.layers.Dense(2, "softmax")])
+    fitting.compile_model(network, train_params(label_smoothing=label_smoothing), steps=4)
+    labels = np.array([0, 1, 1, 1])
+    targets = np.eye(2)[labels] if label_smoothing else labels
+    fed = tf.data.Dataset.from_tensor_slices((np.ones((4, 3)), targets)).batch(1)
+    fitting.fit_epoch(network, 1, fed, fed)
+    assert len(traced) == 1
+
+
 @pytest.mark.slow
 def test_a_diverged_training_stops_in_one_line_and_saves_no_model(prepared: Path) -> None:
     set_parameter(paths.PARAMS, "train.learning_rate", 1e38)
