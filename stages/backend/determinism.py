@@ -96,6 +96,7 @@ def shown() -> list[keras.layers.Layer]:
         keras.layers.Conv2D(1, 3, padding="same", activation="relu"),
         keras.layers.Conv2D(1, 3, padding="same"),
         keras.layers.MaxPooling2D(2),
+        keras.layers.MaxPooling2D(3),
         keras.layers.ReLU(),
         keras.layers.Flatten(),
         keras.layers.GlobalAveragePooling2D(),
