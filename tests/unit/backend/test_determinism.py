@@ -36,7 +36,7 @@ def test_the_bytes_of_the_pipelines_networks_are_shown(architecture: str) -> Non
     [
         layers.Conv2D(2, 5, activation="relu"),
         layers.Conv2D(2, 3, strides=2),
-        layers.MaxPooling2D(3),
+        layers.MaxPooling2D(4),
         layers.Dense(3, activation="gelu"),
         layers.DepthwiseConv2D(3),
         layers.AveragePooling2D(2),
