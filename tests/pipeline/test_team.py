@@ -5,8 +5,6 @@ test of its own process; it sees nothing of the processes that tests start.
 """
 
 import json
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,33 +12,12 @@ import pytest
 import yaml
 from ruamel.yaml import YAML
 
-from tests.builders import ROOT, recipe, write_data_set
-from tests.project import Project, environment
+from tests.builders import recipe, write_data_set
+from tests.project import Project
 
 # About what the accurate recipe gave without calibration: its smoothed targets make the model
 # under-confident.
 RESULTS = {"loss": 0.031, "accuracy": 0.9952, "errors": 48, "macro_f1": 0.9951, "ece": 0.084}
-
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Project:
-    """A repository of what git tracks here and of what it will, as it is in the workspace."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.split("\0")
-    for path in {ROOT / name for name in listed if name}:
-        if path.is_file() and not path.is_symlink():
-            copied = tmp_path / "clone" / path.relative_to(ROOT)
-            copied.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, copied)
-    clone = Project(tmp_path / "clone", environment(tmp_path / "home"))
-    clone.run("git", "init", "--quiet", "--initial-branch", "main")
-    clone.commit("The project")
-    return clone
 
 
 def commit_a_teams_work(clone: Project, storage: Path) -> None:
