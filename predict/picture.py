@@ -46,7 +46,7 @@ def read(path: Path) -> np.ndarray:
         reduced = Image.fromarray(scale(np.asarray(pictures.flatten(image, "L", background))))
         reduced.thumbnail((SIDE, SIDE))
         grey = np.asarray(reduced)
-        if np.ptp(grey) >= FAINT:  # fine stripes fade, too
+        if np.ptp(grey) >= FAINT:  # fine stripes also fade
             return grey
     raise pictures.PictureError(
         f"{path}: blank; expected something drawn, dark on light or light on dark"

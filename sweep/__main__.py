@@ -41,7 +41,7 @@ def fetch_at_last(commit: str, trials: Sequence[Trial], results: dict[Trial, Res
     try:
         results |= fetch(commit, trials)
     except ChildProcessError as error:
-        hint = "it is published: the same command again fetches it"
+        hint = "its results are published: the same command again fetches them"
         return [f"{' '.join(trial.overrides)} not fetched: {error}; {hint}" for trial in trials]
     return []
 
@@ -56,7 +56,7 @@ def sweep(options: argparse.Namespace) -> None:
     failed: list[str] = []
     unfetched: list[Trial] = []
     if missing:
-        print("Starting Ray, and trying on each node to clone, to import and to push", flush=True)
+        print("Starting Ray, and checking that each node can clone, import and push", flush=True)
         ray = cluster.connect(options.address)
         cluster.check_nodes(ray, source, max(trial.cpus for trial in missing), options.gpus)
         print("Running trials: each clones, trains and pushes", flush=True)

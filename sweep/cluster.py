@@ -35,7 +35,7 @@ def connect(address: str | None) -> Any:
         if address:
             hint = "; --address expects HOST:PORT, and RAY_AUTH_MODE=token if Ray has a token"
         else:  # the path of a socket may have 107 characters
-            hint = "; TMPDIR has to be shorter" if "AF_UNIX" in reason else ""
+            hint = "; set TMPDIR to a shorter path" if "AF_UNIX" in reason else ""
         raise InputError(f"Ray can't be used: {reason}{hint}") from None
     for module in TRAVELLING:
         ray.cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]

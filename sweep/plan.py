@@ -42,12 +42,12 @@ def find_source() -> Source:
     call("git", "fetch", "--quiet", "origin")
     commit = call("git", "rev-parse", "HEAD")
     if not call("git", "branch", "--remotes", "--contains", commit, "--list", "origin/*"):
-        raise InputError(f"commit {commit[:7]} is not on origin: git push")
+        raise InputError(f"commit {commit[:7]} is not on origin: run git push")
     name, email, _ = re.split(" ?[<>]", call("git", "var", "GIT_COMMITTER_IDENT"))
     dvc = default_remote()
     if missing := missing_from_remote():
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise InputError(f"missing from the DVC remote: {missing[0]}{more}; dvc push")
+        raise InputError(f"missing from the DVC remote: {missing[0]}{more}; run dvc push")
     folder = call("git", "rev-parse", "--show-prefix")
     return Source(url, commit, {"name": name, "email": email}, dvc, folder)
 

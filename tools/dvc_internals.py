@@ -116,7 +116,7 @@ def default_remote() -> dict[str, Any]:
     with in_one_error():
         config = Config.from_cwd()
     if not (name := config["core"].get("remote")):
-        raise InputError("no DVC remote: dvc remote add --default NAME URL")
+        raise InputError("no DVC remote: run dvc remote add --default NAME URL")
     settings = {key: str(value) for key, value in config["remote"][name].items()}
     return {"core": {"remote": name}, "remote": {name: settings}}
 

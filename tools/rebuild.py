@@ -21,7 +21,7 @@ def report(committed: Results, rebuilt: Results) -> str:
     """Say that all is identical, or close enough; raise InputError that says what differs."""
     differing = sorted({path for path, _ in committed.outputs.items() ^ rebuilt.outputs.items()})
     if not differing:
-        return f"identical: all {len(rebuilt.outputs)} outputs have the md5 that dvc.lock says"
+        return f"identical: all {len(rebuilt.outputs)} outputs have the md5 in dvc.lock"
     sides = pd.DataFrame({"committed": committed.metrics, "rebuilt": rebuilt.metrics})
     said = f"different from dvc.lock: {', '.join(differing)}\n{sides.to_string()}"
     promises = (run.metrics.get("train.portable", "shown") for run in (committed, rebuilt))
@@ -35,7 +35,7 @@ def report(committed: Results, rebuilt: Results) -> str:
         for name, most in tolerance.items()
     )
     if excuses and close:
-        return f"{said}\nwithin {tolerance}, which is enough, because {excuses[0]}"
+        return f"{said}\nThey agree within {tolerance}, which is enough, because {excuses[0]}"
     raise InputError(said)
 
 

@@ -71,8 +71,8 @@ def answers(run: Results) -> tuple[pd.DataFrame, set[str]]:
     for path, there in zip(outputs, found, strict=True):
         if not there.is_file():
             raise InputError(
-                f"{path}: that of {run.name} is neither here nor in the remote; it is needed "
-                "because the test sets differ: run dvc push --all-commits where it was made"
+                f"{path}: the version of {run.name} is neither here nor in the remote; it is "
+                "needed because the test sets differ: run dvc push --all-commits where it was made"
             )
     images, labels = (np.load(path, mmap_mode="r") for path in found[:2])
     predicted = labels.astype(np.int64)

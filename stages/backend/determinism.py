@@ -68,11 +68,11 @@ def portability(model: keras.Model) -> str:
     """
     layers = [layer for layer in leaves(model) if not isinstance(layer, keras.layers.InputLayer)]
     if tf.config.list_logical_devices("GPU") or not cpu.has_avx2():
-        return f"it was trained on {machine()}"
+        return f"the model was trained on {machine()}"
     if others := {layer.dtype_policy.name for layer in layers} - {"float32"}:
-        return f"it was trained in {', '.join(sorted(others))} on {machine()}"
+        return f"the model was trained in {', '.join(sorted(others))} on {machine()}"
     if os.environ.get(LIMIT) != "AVX2":
-        return f"it was trained with all instructions of {machine()}"
+        return f"the model was trained with all instructions of {machine()}"
     if {*map(kind, layers)} <= {*map(kind, shown())}:
         return "shown"
     used = {type(layer).__name__ for layer in layers}
@@ -109,7 +109,7 @@ def shown() -> list[keras.layers.Layer]:
 
 
 def kind(layer: keras.layers.Layer) -> tuple[object, ...]:
-    """Return the name of a layer's class, and those of its settings that are no sizes."""
+    """Return the name of a layer's class, and those of its settings that are not sizes."""
     config = layer.get_config()
     return type(layer).__name__, *((key, str(config[key])) for key in KIND if key in config)
 
@@ -124,4 +124,5 @@ def describe(promise: str) -> str:
     where = f"Computing on {machine()}"
     if shutil.which("nvidia-smi") and not tf.config.list_physical_devices("GPU"):
         where += ", no GPU (to use one: pip install --require-hashes -r requirements/gpu.txt)"
-    return f"{where}: {sentences.get(promise, f'other bytes elsewhere, because {promise}')}"
+    otherwise = f"perhaps different bytes elsewhere, because {promise}"
+    return f"{where}: {sentences.get(promise, otherwise)}"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 # What NumPy and TensorFlow say that they had no memory for, somewhere in their messages.
 REQUEST = r"Unable to allocate .+? data type \w+|OOM when allocating tensor .+? type \w+"
 LOWER = (
-    "what to lower in params.yaml: prepare.image_size, model.filters, model.dense_units or "
+    "lower one of these in params.yaml: prepare.image_size, model.filters, model.dense_units or "
     "train.batch_size"
 )
 

@@ -75,7 +75,7 @@ def snapshot(stage: str) -> Inputs:
 
 
 def identify(file: Path) -> object:
-    """Return what differs if `file` was changed; None if it isn't there."""
+    """Return a value that changes when `file` does; None if it isn't there."""
     try:
         if file.suffix in CODE:
             return file.read_bytes()

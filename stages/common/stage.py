@@ -18,10 +18,10 @@ CheckInputs = Callable[[], None]
 def stage(name: str) -> Iterator[CheckInputs]:
     """Run the block as the stage `name`: alone, from inputs that stay as they are, all or nothing.
 
-    DVC hashes inputs again when a stage has ended: what was edited meanwhile would be recorded as
-    what made the outputs. So the outputs that the block writes take their places only when it has
-    ended and what dvc.yaml declares as the stage's inputs is what it was at the start. The function
-    that this yields raises InputError if it isn't. Errors end the program as `in_one_line` says.
+    DVC hashes the inputs again after a stage has ended, so an edit made meanwhile would be recorded
+    as what made the outputs. The outputs therefore take their places only if the block succeeds and
+    every input that dvc.yaml declares is unchanged since the start. The function that this yields
+    raises InputError if one has changed. Errors end the program as `in_one_line` says.
     """
     started = time.perf_counter()
     with in_one_line(name):
@@ -35,8 +35,8 @@ def stage(name: str) -> Iterator[CheckInputs]:
                 changed = [key for key in before | now if before.get(key) != now.get(key)]
                 if found := edited + changed:
                     raise InputError(
-                        f"{found[0]}: changed while {name} ran, whose outputs were therefore not "
-                        "written; run dvc repro again"
+                        f"{found[0]}: changed while {name} ran, so its outputs were not written; "
+                        "run dvc repro again"
                     )
 
             check_inputs()

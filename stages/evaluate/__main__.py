@@ -62,7 +62,8 @@ def main() -> None:
     if by_heart := doubts.are_by_heart(share, validation_share):
         print(
             f"Learnt by heart:     the network contradicts {share:.2%} of the training labels, but "
-            f"{validation_share:.2%} of the validation labels: {paths.DOUBTS} leaves the former out"
+            f"{validation_share:.2%} of the validation labels, so {paths.DOUBTS} leaves out "
+            "training images"
         )
         del parts["train"]
     mapped = most_confident(predictions, shown.mistakes)

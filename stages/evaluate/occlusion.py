@@ -52,8 +52,8 @@ def draw_batch(model: keras.Model, images: np.ndarray, answers: np.ndarray) -> n
 def find_backgrounds(images: np.ndarray) -> np.ndarray:
     """Return the colour to cover each image with, (n, 1, 1, channels): the median of its edge.
 
-    On black as on white paper, a patch of it is no new thing to see, as a grey one would be. A
-    photograph's edge is rather background than its middle is.
+    On black or on white paper, such a patch adds nothing to see, as a grey one would. Of a
+    photograph, the edge is more likely to be background than the middle.
     """
     top, bottom, left, right = images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]
     edge = np.concatenate([top, bottom, left, right], axis=1)

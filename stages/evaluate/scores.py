@@ -52,8 +52,8 @@ def calibration_error(bins: pd.DataFrame) -> float:
 def answer_some(confidence: pd.Series, correct: pd.Series) -> pd.DataFrame:
     """Return the accuracy where only the most confident predictions count, one row per share.
 
-    `answered` is that share of all, in (0, 1]. Of predictions that are equally confident, some
-    count as if all were as often correct: their order is of no importance.
+    `answered` is that share of all, in (0, 1]. Equally confident predictions each count with their
+    mean accuracy, so their order doesn't matter.
     """
     ties = correct.groupby(-confidence).agg(["size", "sum"]).cumsum()
     n = len(correct)

@@ -36,7 +36,7 @@ def main() -> None:
         }
     except InexpressibleError as error:
         reason = str(error)
-        print(f"{paths.TRY}: a page without the network, which has {reason}")
+        print(f"{paths.TRY}: written without the network, which has {reason}")
     document = page.render(
         data=data, reason=reason, names=names, shape=preparation["shape"], md5=md5(paths.MODEL)
     )

@@ -83,5 +83,5 @@ def compare(found: np.ndarray, expected: np.ndarray) -> None:
     if not difference <= TOLERANCE or other.any():  # nor if there is a NaN
         raise InputError(
             f"{TFLITE}: its probabilities differ from those of {MODEL} by up to {difference:.2g}, "
-            f"and {other.sum()} answers do; expected at most {TOLERANCE}, and no other answer"
+            f"and {other.sum()} answers differ; expected at most {TOLERANCE}, and none"
         )

@@ -96,7 +96,7 @@ def find(
 
     `train` and `test` are float32 (n, height, width, channels) in [0, 1], and may be memory-mapped.
     Columns: `train` and `test`, the rows there, and `distance`: 0, or below 6 levels of 255 and
-    below half the contrast of the test image, since faint images of different things are near, too.
+    below half the contrast of the test image, since faint images of different things are also near.
     """
     exact = equal(train, test, train_outlines, test_outlines)
     rows = [(j, i, 0.0) for i, j in exact.items()]
@@ -120,6 +120,6 @@ def describe(copies: pd.DataFrame, folder: Path, train: Split, test: Split) -> s
         )
     )
     return (
-        f"{tested} is nearly the same as {trained}; test images that are nearly a training or "
-        f"validation image: {len(copies):,} of {len(test.labels):,}, listed in {COPIES}"
+        f"{tested} is nearly the same as {trained}; test images with such a near copy: "
+        f"{len(copies):,} of {len(test.labels):,}, listed in {COPIES}"
     )

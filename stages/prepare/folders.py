@@ -76,8 +76,8 @@ def divide(folder: Path, test_split: float) -> Parts:
     """Return the pictures of each part of the data set in `folder`.
 
     Without a folder test/, the last part of those to train on is held out to test on. Raises
-    InputError if there is only one class, or if a part lacks one; only the held-out part may, which
-    is said on stderr, and the validation part.
+    InputError if there is only one class, or if a part has no picture of a class. A validation part
+    may be without one, and so may a held-out test part, which is then said on stderr.
     """
     in_train, in_validation, in_test = find_parts(folder)
     found = find(in_train)
@@ -93,7 +93,7 @@ def divide(folder: Path, test_split: float) -> Parts:
     missing, untested = classes.difference(train.values()), classes.difference(test.values())
     if len(classes) < 2:
         raise InputError(
-            f"{folder}: classes are {[*classes]}; expected a folder for each, at least two"
+            f"{folder}: found the classes {[*classes]}; expected at least two, a folder for each"
         )
     if absent := classes.difference(found.values()) or (untested if in_test else set()):
         part = "training" if missing else "test"
@@ -101,8 +101,8 @@ def divide(folder: Path, test_split: float) -> Parts:
     if missing or not test:
         left = f"of the class {min(missing)} to train on" if missing else "to test on"
         raise InputError(
-            f"{folder}: prepare.test_split {test_split} leaves no picture {left}; expected some to "
-            "train on of each class, and some to test on"
+            f"{folder}: prepare.test_split {test_split} leaves no picture {left}; expected some of "
+            "each class to train on, and some to test on"
         )
     if untested:
         line = describe_lack("test", untested, len(classes))
@@ -121,14 +121,14 @@ def find_parts(folder: Path) -> tuple[Path, Path | None, Path | None]:
     if "train" not in names or not held_out:
         if len(names) > 1 and {name.casefold() for name in names} <= PART_NAMES:
             raise InputError(
-                f"{folder}: folders called {', '.join(sorted(names))} are no classes; expected the "
-                "parts of a data set to be called train, val or valid, and test"
+                f"{folder}: folders called {', '.join(sorted(names))} look like parts of a data "
+                "set, not like classes; expected parts to be called train, val or valid, and test"
             )
         return folder, None, None
     validation = sorted(held_out - {"test"})
     if others := sorted(names - held_out - {"train"}) + validation[1:]:
         raise InputError(
-            f"{folder / others[0]}: expected nothing beside train, test, and val or valid"
+            f"{folder / others[0]}: expected nothing but train, test, and val or valid"
         )
     own = folder / validation[0] if validation else None
     return folder / "train", own, folder / "test" if "test" in names else None
@@ -164,13 +164,16 @@ def find(root: Path) -> dict[str, str]:
     for folder in subfolders(root):
         name = folder.name
         if folder.is_symlink() or not name.isprintable() or name != name.strip():
-            raise InputError(f"{str(folder)!r}: expected a printable name, and a folder, no link")
+            raise InputError(
+                f"{str(folder)!r}: expected a folder, no link, with a printable name that has no "
+                "spaces around it"
+            )
         if not (inside := [*files_in(folder)]):
             raise InputError(f"{folder}: no pictures; expected PNG, JPEG or WebP files")
         found.setdefault(composed(name), []).extend(str(path.relative_to(root)) for path in inside)
         others += [path for path in inside if path.suffix.lower() not in SUFFIXES]
     if others:
-        layout = "CLASS/NAME.png, or that in train and in test (or .jpg, .jpeg or .webp)"
+        layout = "CLASS/NAME.png (or .jpg, .jpeg or .webp), or the same in train and test"
         raise InputError(f"{others[0]}: expected pictures in folders as {layout}{more(others)}")
     try:
         return {str(root / path): name for path, name in interleave(found)}

@@ -78,8 +78,8 @@ def find(folder: Path, name: str) -> Path:
     (path,) = found
     if path.is_dir():
         raise InputError(
-            f"{path}: Is a directory; expected a file, perhaps the one that some programs unpack "
-            "into a folder of its name: move it up"
+            f"{path}: Is a directory; expected a file. Some programs unpack one into a "
+            "folder of the same name: move it out of that"
         )
     return path
 

@@ -28,7 +28,7 @@ class Estimate:
                 self.said = True
                 epoch = (now - start) / (i - FIRST) * steps
                 if epoch * epochs >= LONG:
-                    whole = f"all {epochs} to come {in_words(epoch * epochs)}"
+                    whole = f"and all {epochs} to come about {in_words(epoch * epochs)}"
                     print(f"\nAn epoch takes about {in_words(epoch)}, {whole}", flush=True)
             yield batch
 

@@ -35,7 +35,7 @@ def learning_rate(train: TrainParams, steps: int) -> Any:
 
 
 def compile_model(model: keras.Model, train: TrainParams, steps: int) -> None:
-    """Give `model` its loss and its optimizer, for a training of `steps` batches in all."""
+    """Give `model` its loss and its optimizer, for a run of `steps` batches in all."""
     rate = learning_rate(train, steps)
     match train.optimizer:
         case "adam":
@@ -88,7 +88,9 @@ def best_epoch(history: list[dict[str, float]]) -> int:
 def check_network(model: keras.Model, train: TrainParams) -> None:
     """Raise InputError if `model` doesn't have a layer that a parameter is about."""
     if train.freeze_after is not None and first_convolution(model) is None:
-        raise InputError("params.yaml: train.freeze_after: expected null without a convolution")
+        raise InputError(
+            "params.yaml: train.freeze_after: expected null, since the network has no convolution"
+        )
     if train.label_smoothing:
         logits_layer(model)
 

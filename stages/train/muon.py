@@ -9,7 +9,7 @@ RMS = 0.2  # of an update at a learning rate of 1, about that of Adam: arXiv 250
 
 
 class Muon(keras.optimizers.Muon):  # type: ignore[misc]
-    """Keras's Muon, for kernels of convolutions, too: matrices of (inputs, outputs), flattened.
+    """Keras's Muon, extended to kernels of convolutions, flattened to matrices (inputs, outputs).
 
     Keras's own leaves those to Adam. Both leave biases and `exclude_layers` to Adam.
     Source: https://kellerjordan.github.io/posts/muon/

@@ -97,7 +97,7 @@ class TrainParams(Section):
     @field_validator("patience")
     @classmethod
     def before_the_last_epoch(cls, value: int | None, info: ValidationInfo) -> int | None:
-        """Refuse to end a cycle early, whose last epochs are its best, or never to end early."""
+        """Refuse a patience that would cut off a cycle's best epochs, or never end a run."""
         if value is not None and info.data.get("schedule") == "one_cycle":
             raise refusal("expected null, since one_cycle needs all its epochs")
         epochs = info.data.get("epochs")

@@ -46,7 +46,7 @@ def test_equal_bytes_are_identical_although_no_cache_was_used(
     assert system.endswith(f"Python {platform.python_version()}")
     for stage in "prepare", "train", "evaluate", "visualize", "export":
         assert f"Running stage '{stage}'" in said
-    assert last == f"identical: all {len(here.outputs())} outputs have the md5 that dvc.lock says"
+    assert last == f"identical: all {len(here.outputs())} outputs have the md5 in dvc.lock"
 
 
 def test_what_differs_is_named_with_the_metrics_of_both_sides(

@@ -56,7 +56,7 @@ def test_what_workers_could_not_clone_is_refused(head: Clone, refusal: Callable[
     head.set("seed", 1)
     assert "not committed: M params.yaml" in refusal()
     head.commit()
-    assert re.search(r"commit [0-9a-f]{7} is not on origin: git push", refusal())
+    assert re.search(r"commit [0-9a-f]{7} is not on origin: run git push", refusal())
     head.run("git", "remote", "set-url", "origin", "../nowhere.git")
     assert "'../nowhere.git' does not appear to be a git repo" in refusal()
     head.run("git", "remote", "remove", "origin")
@@ -75,7 +75,7 @@ def test_a_remote_that_misses_outputs_or_cannot_be_asked_is_refused(
     assert "The remote can't be asked: " in refusal()
     head.run(*modify, str(head.root.parent / "empty"))
     others = len(head.outputs()) - 3  # one is named; metrics.json and mistakes.csv are in git
-    said = f"missing from the DVC remote: data/prepared/classes.txt and {others} more; dvc push"
+    said = f"missing from the DVC remote: data/prepared/classes.txt and {others} more; run dvc push"
     assert said in refusal()
     head.run("dvc", "config", "--local", "core.remote", "")
     assert "no DVC remote" in refusal()

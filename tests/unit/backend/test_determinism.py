@@ -56,19 +56,22 @@ def test_a_layer_that_is_rounded_otherwise_is_named_wherever_it_is() -> None:
 
 def test_what_computed_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     model = network(layers.Dense(3, dtype="mixed_bfloat16"))
-    assert portability(model) == "it was trained in mixed_bfloat16 on the CPU (a CPU's name)"
+    assert portability(model) == "the model was trained in mixed_bfloat16 on the CPU (a CPU's name)"
     model = network(layers.Dense(3))
     monkeypatch.delenv(LIMIT)
-    assert portability(model) == "it was trained with all instructions of the CPU (a CPU's name)"
+    assert (
+        portability(model)
+        == "the model was trained with all instructions of the CPU (a CPU's name)"
+    )
     monkeypatch.setattr(cpu, "has_avx2", lambda: False)
-    expected = "it was trained on the CPU (a CPU's name, without AVX2)"
+    expected = "the model was trained on the CPU (a CPU's name, without AVX2)"
     assert portability(model) == expected
-    assert describe(expected).endswith(f": other bytes elsewhere, because {expected}")
+    assert describe(expected).endswith(f": perhaps different bytes elsewhere, because {expected}")
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: ["a GPU"] * 2)
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda _: ["a GPU"] * 2)
     details = {"device_name": "T4"}
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda _: details)
-    assert portability(model) == "it was trained on 2 GPUs (T4)"
+    assert portability(model) == "the model was trained on 2 GPUs (T4)"
 
 
 def test_gpu_packages_are_recommended_beside_a_driver_unless_they_are_there(

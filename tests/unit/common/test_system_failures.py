@@ -8,7 +8,7 @@ from stages.backend.runtime import tf
 from stages.common.errors import InputError, in_one_line
 
 ADVICE = (
-    "; what to lower in params.yaml: prepare.image_size, model.filters, model.dense_units or "
+    "; lower one of these in params.yaml: prepare.image_size, model.filters, model.dense_units or "
     "train.batch_size"
 )
 OOM = (

@@ -156,8 +156,9 @@ def test_labels_learnt_by_heart_are_left_out_and_that_is_said(
     answer_by_labels(monkeypatch, {300: 297, 100: 90})
     evaluate.main()
     said = "the network contradicts 0.00% of the training labels, but 10.00% of the validation"
-    assert f"Learnt by heart:     {said} labels: reports/doubts.csv leaves the former out\n" in (
-        capsys.readouterr().out
+    assert (
+        f"Learnt by heart:     {said} labels, so reports/doubts.csv leaves out training images\n"
+        in (capsys.readouterr().out)
     )
     assert json.loads(paths.METRICS.read_text())["train"]["by_heart"]
     assert pd.read_csv(paths.DOUBTS)["part"].tolist() == ["validation"] * 3 + ["test"] * 10

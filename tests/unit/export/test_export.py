@@ -82,11 +82,11 @@ def test_a_network_that_the_page_cannot_compute_costs_no_output(
     network = keras.Sequential([keras.Input(SHAPE), layers.AveragePooling2D(4), *head])
     archive.save(network, paths.MODEL)
     export.main()
-    assert "a page without the network, which has a layer of the kind AveragePooling2D" in (
+    assert "written without the network, which has a layer of the kind AveragePooling2D" in (
         capsys.readouterr().out
     )
     document = paths.TRY.read_text(encoding="utf-8")
-    assert "can't run the network, because it has a layer of the kind AveragePooling2D." in document
+    assert "can't run the network, which has a layer of the kind AveragePooling2D." in document
     assert "<script" not in document
     assert paths.TFLITE.exists()
 

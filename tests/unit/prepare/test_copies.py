@@ -201,7 +201,7 @@ def test_another_size_or_quality_of_a_photograph_is_a_copy_and_is_told(
     first = files["test"][table["test"][0]]
     assert capsys.readouterr().err == (
         f"prepare: data/raw/ours/{first} is nearly the same as data/raw/ours/{copied[first]}; test "
-        "images that are nearly a training or validation image: 5 of 25, listed in "
+        "images with such a near copy: 5 of 25, listed in "
         "data/prepared/copies.csv\n"
     )
 
@@ -226,6 +226,6 @@ def test_copies_among_images_without_names_are_told_by_their_rows(
     assert paths.COPIES.read_text() == "train,test,distance\n4,17,0.0\n"
     assert capsys.readouterr().err == (
         "prepare: test image 17 is nearly the same as training or validation image 4; test images "
-        "that are nearly a training or validation image: 1 of 100, listed in "
+        "with such a near copy: 1 of 100, listed in "
         "data/prepared/copies.csv\n"
     )

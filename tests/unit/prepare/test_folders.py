@@ -388,15 +388,15 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "two validation parts": (
         lambda: (save("val/a/1.png"), save("valid/a/1.png")),
-        "ours/valid: expected nothing beside train, test, and val or valid",
+        "ours/valid: expected nothing but train, test, and val or valid",
     ),
     "a folder beside the parts": (
         lambda: save("more/a/1.png"),
-        "ours/more: expected nothing beside train, test, and val or valid",
+        "ours/more: expected nothing but train, test, and val or valid",
     ),
     "parts of other names": (
         lambda: (paths.RAW / "ours/test").rename(paths.RAW / "ours/Validation"),
-        "ours: folders called Validation, train are no classes; expected the parts of a data set",
+        "ours: folders called Validation, train look like parts of a data set, not like classes",
     ),
     "a part without classes": (
         lambda: save("val/1.png"),
@@ -411,7 +411,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "truncated": (write("test/a/x.png", png()[:70]), "test/a/x.png: "),
     "another format": (
         write("test/a/x.gif", b"GIF89a"),
-        "x.gif: expected pictures in folders as CLASS/NAME.png, or",
+        "x.gif: expected pictures in folders as CLASS/NAME.png (or .jpg, .jpeg or .webp), or",
     ),
     "a GIF called PNG": (write("test/a/x.png", b"GIF89a"), "x.png: cannot identify"),
     "a bomb": (bomb("train/b/x.png", 60_000, 60_000), "60000 x 60000 pixels; expected at most 89"),
@@ -425,27 +425,27 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "a class not in UTF-8": (write("train/\udce4/1.png", png()), "printable name"),
     "a class on two lines": (write("train/a\nb/1.png", png()), "printable name"),
     "a link to nothing": (link("train/a/x.png", "nowhere.png"), "a/x.png: No such file"),
-    "a linked class": (link("train/c", "a"), "ours/train/c': expected a printable name, and"),
+    "a linked class": (link("train/c", "a"), "ours/train/c': expected a folder, no link, with a"),
     "train/ alone": (
         lambda: (paths.RAW / "ours/test").rename("gone"),
-        "classes are ['train']; expected a folder for each, at least two",
+        "found the classes ['train']; expected at least two, a folder for each",
     ),
     "one class": (
         lambda: [(paths.RAW / f"ours/{part}/b").rename(part) for part in ("train", "test")],
-        "classes are ['a']; expected",
+        "found the classes ['a']; expected",
     ),
 }
 
 
 # Pictures without a folder to test on, prepare.test_split, and what the line says.
 UNDIVIDED: dict[str, tuple[list[str], float, str]] = {
-    "one class": (["a/1.png", "a/2.png"], 0.2, "classes are ['a']; expected a folder for each"),
-    "one picture": (["a/1.png"], 0.2, "classes are ['a']; expected a folder for each"),
+    "one class": (["a/1.png", "a/2.png"], 0.2, "found the classes ['a']; expected at least two"),
+    "one picture": (["a/1.png"], 0.2, "found the classes ['a']; expected at least two"),
     "two classes of one picture each": (
         ["a/1.png", "b/1.png"],
         0.2,
         "ours: prepare.test_split 0.2 leaves no picture of the class b to train on; expected "
-        "some to train on of each class, and some to test on",
+        "some of each class to train on, and some to test on",
     ),
     "nothing to train on": (["a/1.png", "b/1.png"], 0.9, "0.9 leaves no picture of the class a to"),
     "nothing to test on": (["a/1.png", "b/1.png"], 1e-17, "1e-17 leaves no picture to test on;"),

@@ -69,7 +69,7 @@ def test_a_size_that_exhausts_memory_is_what_to_lower(tmp_path: Path) -> None:
     set_parameter(tmp_path / PARAMS, "prepare.image_size", [10_000, 10_000])
     *_, line = prepare(tmp_path, 1_000_000_000).splitlines()
     assert line.startswith("prepare: memory ran out")
-    assert "what to lower in params.yaml: prepare.image_size" in line
+    assert "lower one of these in params.yaml: prepare.image_size" in line
 
 
 def test_blocks_of_large_pictures_are_small() -> None:
@@ -138,6 +138,6 @@ def test_folders_named_like_the_files_in_them_are_explained(
         (RAW / "mnist" / path.stem).mkdir(parents=True)
         (RAW / "mnist" / path.stem / path.stem).touch()
     assert one_line("prepare") == (
-        "prepare: data/raw/mnist/train-images-idx3-ubyte: Is a directory; expected a file, perhaps "
-        "the one that some programs unpack into a folder of its name: move it up"
+        "prepare: data/raw/mnist/train-images-idx3-ubyte: Is a directory; expected a file. Some "
+        "programs unpack one into a folder of the same name: move it out of that"
     )

@@ -85,8 +85,8 @@ def test_what_could_not_be_fetched_at_all_is_said_after_the_table_of_the_rest(
     assert "sweep-1" in said
     assert said.splitlines()[-3:] == [
         *(
-            f"seed={i} not fetched: fatal: unable to access 'https://origin/'; it is published: "
-            "the same command again fetches it"
+            f"seed={i} not fetched: fatal: unable to access 'https://origin/'; its results are "
+            "published: the same command again fetches them"
             for i in (2, 3)
         ),
         "sweep: 2 of 4 trials have no results",
@@ -97,7 +97,7 @@ def test_a_sweep_says_what_it_does_and_counts_its_trials_right(
     head: Head, run_main: RunMain
 ) -> None:
     _, said = run_main(command.main, ["seed=0,1,2,3"])
-    steps = "4 of 4 trials to run", "Starting Ray, and trying on each node to", "Running trials: "
+    steps = "4 of 4 trials to run", "Starting Ray, and checking that each node", "Running trials: "
     places = [said.index(step) for step in steps]
     assert places == sorted(places)
     assert "4/4" in said
@@ -116,4 +116,4 @@ def test_a_folder_too_long_for_rays_sockets_is_what_is_blamed(
         InputError, match=r"^Ray can't be used: .* cannot exceed 107 bytes"
     ) as raised:
         cluster.connect(None)
-    assert str(raised.value).endswith("; TMPDIR has to be shorter")
+    assert str(raised.value).endswith("; set TMPDIR to a shorter path")

@@ -6,7 +6,7 @@ from stages.common.errors import InputError
 from tools.rebuild import report
 from tools.results import Results
 
-GPU = "it was trained on 2 GPUs (T4)"
+GPU = "the model was trained on 2 GPUs (T4)"
 
 
 @pytest.mark.parametrize(

@@ -201,8 +201,9 @@ def test_arrays_that_are_nowhere_are_named_with_what_to_do(
     write(OTHER)
     assert run_main(main, ["main"]) == (
         1,
-        "compare: data/prepared/x_test.npy: that of main is neither here nor in the remote; it is "
-        "needed because the test sets differ: run dvc push --all-commits where it was made\n",
+        "compare: data/prepared/x_test.npy: the version of main is neither here nor in the "
+        "remote; it is needed because the test sets differ: run dvc push --all-commits where it "
+        "was made\n",
     )
 
 

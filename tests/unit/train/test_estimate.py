@@ -17,9 +17,9 @@ def train(estimate: Estimate, now: list[float], seconds: float, steps: int, epoc
 @pytest.mark.parametrize(
     ("seconds", "steps", "epochs", "said"),
     [
-        (1, 300, 10, "\nAn epoch takes about 5 min, all 10 to come 50 min\n"),
-        (20, 15, 12, "\nAn epoch takes about 5 min, all 12 to come 60 min\n"),
-        (0.5, 200, 90, "\nAn epoch takes about 100 s, all 90 to come 2 h\n"),
+        (1, 300, 10, "\nAn epoch takes about 5 min, and all 10 to come about 50 min\n"),
+        (20, 15, 12, "\nAn epoch takes about 5 min, and all 12 to come about 60 min\n"),
+        (0.5, 200, 90, "\nAn epoch takes about 100 s, and all 90 to come about 2 h\n"),
         (1, 59, 10, ""),
         (20, 5, 90, ""),  # too few steps to tell
     ],

@@ -107,7 +107,7 @@ def test_the_head_tells_accuracy_and_its_interval_and_what_validation_reached(pa
     validation = "On the 123 images held out for validation, the last epoch reached 80.00%"
     assert f"{validation} (loss 0.4000)" in page
     low, high = binomtest(98, 123).proportion_ci(method="wilson")
-    assert f"between {low:.2%} and {high:.2%} may differ by chance alone" in page
+    assert f"between {low:.2%} and {high:.2%} may differ from these by chance alone" in page
     assert "no better" not in page
 
 
@@ -294,11 +294,11 @@ def test_parameters_are_listed_whatever_they_are_and_as_many_mistakes_are_shown_
 @pytest.mark.parametrize(
     ("portable", "said"),
     [
-        ("shown", "gives every file again, byte for byte, on any x86-64 CPU with AVX2"),
-        ("expected", "probably gives every file again, byte for byte, on any x86-64 CPU"),
+        ("shown", "reproduces every file, byte for byte, on any x86-64 CPU with AVX2"),
+        ("expected", "probably reproduces every file, byte for byte, on any x86-64 CPU"),
         (
-            "it was trained on 2 GPUs (<T4>)",
-            "differ, because it was trained on 2 GPUs (&lt;T4&gt;).",
+            "the model was trained on 2 GPUs (<T4>)",
+            "differ, because the model was trained on 2 GPUs (&lt;T4&gt;).",
         ),
     ],
 )
