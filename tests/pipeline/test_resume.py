@@ -196,7 +196,7 @@ def test_a_training_that_outlived_its_dvc_and_is_no_longer_wanted_writes_over_no
     assert second.returncode == 0
     assert "Resuming" not in printed
     orphaned, _ = first.communicate(timeout=120)  # which ends with the last process that has it
-    assert "train: train.epochs: changed while train ran, whose outputs were" in orphaned
+    assert "train: train.epochs: changed while train ran, so its outputs were" in orphaned
     assert "Traceback" not in orphaned
     assert len((reproduced.root / "reports/history.csv").read_text().splitlines()) == 2
     assert "up to date" in reproduced.run("dvc", "status", "train").stdout
