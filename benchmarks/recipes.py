@@ -1,8 +1,8 @@
 """Train the recipes for MNIST with ten seeds, and the defaults with five, and print a table.
 
 All are also trained with all of the CPU's instructions, with two seeds, and fast in bfloat16, with
-ten. They run in a clone of HEAD, for three quarters of an hour on two cores. Nothing else
-should run meanwhile.
+ten. They run in a clone of HEAD, for three quarters of an hour on two cores. Nothing else should
+run meanwhile.
 """
 
 import json

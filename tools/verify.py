@@ -1,8 +1,7 @@
 """Hash every output again, in the DVC cache and in the workspace, and name what differs.
 
-DVC itself trusts a cached file as long as it is read-only. Files that lie beside the
-outputs and are not outputs are named as well: git and DVC ignore them, so nobody else would ever
-get them.
+DVC itself trusts a cached file as long as it is read-only. Files that lie beside the outputs and
+are not outputs are named as well: git and DVC ignore them, so nobody else would ever get them.
 """
 
 import sys

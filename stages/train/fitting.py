@@ -57,17 +57,15 @@ def compile_model(model: keras.Model, train: TrainParams, steps: int) -> None:
         case unknown:
             raise InputError(f"train.optimizer: {unknown} is in the schema, but not in {__name__}")
     one_hot = train.label_smoothing > 0
-    one_device = model.distribute_strategy.num_replicas_in_sync == 1
     model.compile(
         optimizer=optimizer,
         loss="categorical_crossentropy" if one_hot else "sparse_categorical_crossentropy",
         metrics=["accuracy"],
         # 16 is a little faster, with the same weights; MirroredStrategy fails with more than 1.
-        steps_per_execution=16 if one_device else 1,
+        steps_per_execution=16 if model.distribute_strategy.num_replicas_in_sync == 1 else 1,
     )
     optimizer.build(model.trainable_variables)
-    if one_device:
-        build_metrics(model, one_hot)
+    build_metrics(model, one_hot)
 
 
 def build_metrics(model: keras.Model, one_hot: bool) -> None:

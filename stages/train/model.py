@@ -67,8 +67,8 @@ def build(params: ModelParams, shape: tuple[int, int, int], classes: int) -> ker
         raise InputError(
             f"params.yaml: model.kernel_size {params.kernel_size} and model.pool_size "
             f"{params.pool_size} leave nothing of {shape[0]}x{shape[1]} images after "
-            f"{len(params.filters)} convolutions; expected smaller kernels or "
-            "pools, or fewer convolutions"
+            f"{len(params.filters)} convolutions; expected smaller kernels or pools, "
+            "or fewer convolutions"
         )
     if params.architecture != "functional":
         write = {"compact": compact, "explicit": explicit}[params.architecture]
